@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The contract between the module and a hardware backend, on one screen.
+ *
+ * A backend turns the CPU into guest mode and back, and says why it came back as a
+ * struct vmm_exit in common terms. It never handles what both vendors have:
+ * CPUID, MSR, I/O, HLT, hypercall, memory fault, CR and DR access are finished in
+ * shared code.
+ */
+#ifndef VMM_BACKEND_H
+#define VMM_BACKEND_H
+
+#include <linux/types.h>
+
+struct vmm_vm;
+struct vmm_vcpu;
+struct vmm_msr;
+struct kvm_segment;
+struct desc_ptr;
+
+/* Why the guest was left. The handler table in exit.c is indexed by this. */
+enum vmm_exit_reason {
+	VMM_EXIT_NONE,			/* already finished by the backend: just re-enter */
+	VMM_EXIT_INTR,			/* host interrupt: taken when interrupts go back on */
+	VMM_EXIT_NMI,			/* host NMI: backend has already raised it */
+	VMM_EXIT_IRQ_WINDOW,		/* the guest can take an interrupt now */
+	VMM_EXIT_NMI_WINDOW,
+	VMM_EXIT_EXCEPTION,		/* .exception */
+	VMM_EXIT_TRIPLE_FAULT,
+	VMM_EXIT_CPUID,
+	VMM_EXIT_HLT,
+	VMM_EXIT_PAUSE,
+	VMM_EXIT_MONITOR,
+	VMM_EXIT_MWAIT,
+	VMM_EXIT_INVD,
+	VMM_EXIT_WBINVD,
+	VMM_EXIT_INVLPG,		/* .qual: linear address, when insn_len != 0 */
+	VMM_EXIT_RDPMC,
+	VMM_EXIT_HYPERCALL,		/* VMCALL or VMMCALL */
+	VMM_EXIT_CR_READ,		/* .cr */
+	VMM_EXIT_CR_WRITE,		/* .cr */
+	VMM_EXIT_CLTS,
+	VMM_EXIT_LMSW,			/* .qual: source operand */
+	VMM_EXIT_DR,			/* .dr */
+	VMM_EXIT_IO,			/* .io */
+	VMM_EXIT_RDMSR,			/* ECX */
+	VMM_EXIT_WRMSR,			/* ECX, EDX:EAX */
+	VMM_EXIT_XSETBV,
+	VMM_EXIT_MEMORY,		/* .memory: EPT violation, nested page fault */
+	VMM_EXIT_MMIO,			/* .memory.gpa: EPT misconfiguration or reserved-bit fault: known to be MMIO */
+	VMM_EXIT_TASK_SWITCH,		/* .task */
+	VMM_EXIT_EMULATE,		/* no operands known: run the emulator at RIP */
+	VMM_EXIT_UD,			/* an instruction this guest does not have: #UD */
+	VMM_EXIT_TPR_BELOW,
+	VMM_EXIT_PREEMPT_TIMER,
+	VMM_EXIT_DIRTY_FULL,		/* PML buffer full; backend has drained it */
+	VMM_EXIT_MCE,
+	VMM_EXIT_FAIL_ENTRY,		/* .qual: hardware's error number; no guest instruction ran */
+	VMM_EXIT_BUS_LOCK,
+	VMM_EXIT_NOTIFY,
+	VMM_EXIT_UNKNOWN,		/* .hw_reason */
+	VMM_NR_EXITS,
+};
+
+/* Access bits of a memory fault; also what the MMU takes. */
+#define VMM_ACCESS_READ		BIT(0)
+#define VMM_ACCESS_WRITE	BIT(1)
+#define VMM_ACCESS_EXEC		BIT(2)
+#define VMM_ACCESS_USER		BIT(3)
+#define VMM_ACCESS_PRESENT	BIT(4)	/* a translation existed, its rights did not allow it */
+#define VMM_ACCESS_GUEST_PT	BIT(5)	/* the access was the CPU walking the guest's tables */
+
+struct vmm_exit {
+	enum vmm_exit_reason reason;
+	u8 insn_len;			/* bytes; 0: unknown, decode to skip */
+	bool in_delivery;		/* an event was being delivered (already requeued) */
+	u32 hw_reason;			/* vendor's number, for logs and FAIL_ENTRY only */
+	u64 qual;
+	union {
+		struct {
+			u16 port;
+			u8 size;	/* 1, 2, 4 */
+			bool in, string, rep;
+		} io;
+		struct {
+			u64 gpa;
+			u64 gva;
+			u32 access;	/* VMM_ACCESS_* */
+			bool gva_valid;
+		} memory;
+		struct {
+			u8 vector;
+			bool has_error;
+			u32 error_code;
+			u64 address;	/* #PF: CR2; #DB: DR6 bits */
+		} exception;
+		struct {
+			u8 nr;		/* 0, 2, 3, 4, 8 */
+			u8 gpr;		/* enum vmm_reg */
+			bool decoded;	/* false: emulate instead */
+		} cr;
+		struct {
+			u8 nr, gpr;
+			bool in;	/* MOV from DR */
+			bool decoded;
+		} dr;
+		struct {
+			u16 selector;
+			u8 reason;	/* 0 CALL 1 IRET 2 JMP 3 gate, as the SDM */
+			bool has_error;
+			u32 error_code;
+			int idt_vector;	/* -1 when none */
+		} task;
+	};
+};
+
+/* What the hardware under us can do; filled by hardware_setup(). */
+struct vmm_backend_caps {
+	bool tdp;			/* EPT or NPT in use */
+	bool tdp_1g, tdp_ad, tdp_exec_only, tdp_5level;
+	u8 tdp_levels;
+	bool unrestricted;		/* runs real mode and unpaged protected mode directly */
+	bool tsc_scaling;
+	u8 tsc_scaling_frac_bits;
+	bool preempt_timer;
+	bool apicv;
+	bool tlb_tags;			/* VPID or ASID */
+	bool nrips, decode_assists, vgif, virtual_nmi, bus_lock_exit, notify_exit, pml;
+	bool xsaves;
+};
+
+struct vmm_backend {
+	const char *name;			/* "vmx", "svm" */
+	struct vmm_backend_caps caps;
+	size_t vcpu_size;			/* struct with vmm_vcpu first */
+	u8 hypercall_insn[3];			/* VMCALL or VMMCALL, for patching */
+
+	/*
+	 * The CPU. usable(): this machine can; on failure prints one clear line
+	 * and returns -ENODEV (absent), -EACCES (firmware), -EBUSY (in use).
+	 * enable/disable run on the CPU concerned, preemption off.
+	 */
+	int (*usable)(void);
+	int (*setup)(void);			/* once at load, after usable() */
+	void (*unsetup)(void);
+	int (*cpu_enable)(void);		/* 0, -EBUSY when another hypervisor holds it */
+	void (*cpu_disable)(void);
+	void (*cpu_crash)(void);		/* NMI context: leave VMX/SVM now */
+
+	int (*vm_create)(struct vmm_vm *vm);
+	void (*vm_destroy)(struct vmm_vm *vm);
+	int (*vcpu_create)(struct vmm_vcpu *vcpu);
+	void (*vcpu_destroy)(struct vmm_vcpu *vcpu);
+	void (*vcpu_reset)(struct vmm_vcpu *vcpu, bool init);	/* vendor state; core sets registers */
+	void (*vcpu_load)(struct vmm_vcpu *vcpu, int cpu);	/* preemption off */
+	void (*vcpu_put)(struct vmm_vcpu *vcpu);
+	void (*prepare_switch)(struct vmm_vcpu *vcpu);	/* preemption off, before irqs go off: host state to save lazily */
+
+	/*
+	 * Enter the guest once. Interrupts off; returns with them off and
+	 * vcpu->exit filled (event in delivery requeued, NMIs raised). The entry
+	 * itself is bracketed here, in noinstr code, by guest_state_enter_irqoff()
+	 * and guest_state_exit_irqoff(). Every VMX/SVM instruction has an exception
+	 * fixup, so that a reboot, which switches the hardware off under running
+	 * threads (vmm_rebooting), cannot turn into an oops.
+	 */
+	void (*run)(struct vmm_vcpu *vcpu);
+
+	/* Registers. cache_reg fills vcpu->regs[r] / cr0 / cr3 / cr4 and sets avail. */
+	void (*cache_reg)(struct vmm_vcpu *vcpu, int reg);
+	void (*get_segment)(struct vmm_vcpu *vcpu, struct kvm_segment *s, int seg);
+	void (*set_segment)(struct vmm_vcpu *vcpu, const struct kvm_segment *s, int seg);
+	u64 (*segment_base)(struct vmm_vcpu *vcpu, int seg);
+	int (*cpl)(struct vmm_vcpu *vcpu);
+	void (*cs_db_l)(struct vmm_vcpu *vcpu, int *db, int *l);
+	void (*get_dt)(struct vmm_vcpu *vcpu, struct desc_ptr *dt, bool idt);
+	void (*set_dt)(struct vmm_vcpu *vcpu, const struct desc_ptr *dt, bool idt);
+	/* Put into the hardware; core has checked, and updates vcpu->crN itself afterwards. */
+	void (*set_cr0)(struct vmm_vcpu *vcpu, unsigned long cr0);
+	void (*set_cr3)(struct vmm_vcpu *vcpu, unsigned long cr3);
+	void (*set_cr4)(struct vmm_vcpu *vcpu, unsigned long cr4);
+	bool (*cr4_valid)(struct vmm_vcpu *vcpu, unsigned long cr4);
+	void (*set_efer)(struct vmm_vcpu *vcpu, u64 efer);	/* core sets vcpu->efer first */
+	void (*set_dr7)(struct vmm_vcpu *vcpu, unsigned long dr7);
+	void (*db_intercept)(struct vmm_vcpu *vcpu);	/* vcpu->db_loaded or guest_debug changed */
+	/* VMM_MSR_UNKNOWN when not the backend's. */
+	int (*get_msr)(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
+	int (*set_msr)(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
+	bool (*has_msr)(u32 index);		/* emulated or switched by the backend on this machine */
+	int (*get_feature_msr)(u32 index, u64 *data);
+	void (*msr_intercept)(struct vmm_vcpu *vcpu, u32 msr, bool read, bool write);	/* true: exit */
+	void (*cpuid_changed)(struct vmm_vcpu *vcpu);
+	void (*filter_cpuid)(struct kvm_cpuid_entry2 *e);	/* remove what this backend cannot give */
+
+	/* Events */
+	void (*inject_exception)(struct vmm_vcpu *vcpu);	/* vcpu->exception */
+	void (*inject_irq)(struct vmm_vcpu *vcpu);		/* vcpu->interrupt */
+	void (*inject_nmi)(struct vmm_vcpu *vcpu);
+	void (*cancel_injection)(struct vmm_vcpu *vcpu);	/* entry was called off: requeue */
+	bool (*irq_allowed)(struct vmm_vcpu *vcpu);		/* IF, no shadow, not blocked */
+	bool (*nmi_allowed)(struct vmm_vcpu *vcpu);
+	void (*open_irq_window)(struct vmm_vcpu *vcpu);
+	void (*open_nmi_window)(struct vmm_vcpu *vcpu);
+	u32 (*get_shadow)(struct vmm_vcpu *vcpu);		/* KVM_X86_SHADOW_INT_* */
+	void (*set_shadow)(struct vmm_vcpu *vcpu, u32 mask);
+	bool (*get_nmi_mask)(struct vmm_vcpu *vcpu);
+	void (*set_nmi_mask)(struct vmm_vcpu *vcpu, bool masked);
+	/* The TPR in the CPU: exit when it falls below irr's class (irr -1: never). */
+	void (*update_cr8_intercept)(struct vmm_vcpu *vcpu, int tpr, int irr);
+	void (*set_tsc_offset)(struct vmm_vcpu *vcpu, u64 offset);
+	void (*set_tsc_ratio)(struct vmm_vcpu *vcpu, u64 ratio);	/* 0: none */
+	/* Host TSC at which to force an exit (~0: off); 0, or -EOPNOTSUPP/-ERANGE: use an hrtimer. */
+	int (*set_preempt_timer)(struct vmm_vcpu *vcpu, u64 host_tsc);
+
+	/* Memory */
+	void (*set_root)(struct vmm_vcpu *vcpu, u64 root_pa, int levels);	/* TDP root */
+	void (*flush_tlb)(struct vmm_vcpu *vcpu);		/* everything of this VM, on this CPU */
+	void (*flush_tlb_guest)(struct vmm_vcpu *vcpu);		/* linear translations of this vCPU */
+	void (*flush_tlb_gva)(struct vmm_vcpu *vcpu, u64 gva);
+	/*
+	 * Called on a CPU where a vCPU of this VM ran and may run again, with the
+	 * root about to be freed (may be NULL when set_root + flush suffices).
+	 */
+	void (*forget_root)(u64 root_pa);
+
+	/* Debug dump of the vendor's structure after FAIL_ENTRY or UNKNOWN. */
+	void (*dump)(struct vmm_vcpu *vcpu);
+};
+
+extern bool vmm_rebooting;			/* main.c: hardware is being switched off */
+extern struct vmm_backend vmm_backend;		/* the one in use, copied at load */
+extern const struct vmm_backend vmx_backend, svm_backend;
+
+#endif /* VMM_BACKEND_H */

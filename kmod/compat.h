@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every difference between the kernels we build for (6.1 and 6.12). A version test
+ * stands here and nowhere else.
+ */
+#ifndef VMM_COMPAT_H
+#define VMM_COMPAT_H
+
+#include <linux/version.h>
+#include <linux/cpuhotplug.h>
+#include <asm/cpufeature.h>
+#include <asm/reboot.h>
+
+/* ---- main.c: CPU hotplug, crash, FRED ---- */
+
+/*
+ * KVM's own hotplug state is taken when kvm.ko is loaded beside us. We need one in
+ * the same place (after the last task has left a dying CPU) and borrow one that
+ * belongs to a driver no x86 machine can have.
+ */
+#define VMM_CPUHP_STARTING	CPUHP_AP_ARM_CORESIGHT_STARTING
+
+/* Kernels before 6.7 leave VMX and SVM by themselves when they crash. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+static inline void vmm_compat_crash_register(void (*callback)(void))
+{
+	cpu_emergency_register_virt_callback(callback);
+}
+
+static inline void vmm_compat_crash_unregister(void (*callback)(void))
+{
+	cpu_emergency_unregister_virt_callback(callback);
+}
+#else
+static inline void vmm_compat_crash_register(void (*callback)(void)) { }
+static inline void vmm_compat_crash_unregister(void (*callback)(void)) { }
+#endif
+
+static inline bool vmm_compat_fred(void)
+{
+#ifdef X86_FEATURE_FRED
+	return cpu_feature_enabled(X86_FEATURE_FRED);
+#else
+	return false;
+#endif
+}
+
+#endif /* VMM_COMPAT_H */

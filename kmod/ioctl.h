@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The three ioctl entry points, and what the objects offer them.
+ */
+#ifndef VMM_IOCTL_H
+#define VMM_IOCTL_H
+
+#include <linux/fs.h>
+
+struct vmm_vm;
+struct vmm_vcpu;
+
+long vmm_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+long vmm_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+long vmm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+/* main.c */
+int vmm_hw_get(void);
+void vmm_hw_put(void);
+bool vmm_hw_enabled(void);
+
+/* vm.c */
+int vmm_create_vm(unsigned long type);
+/* vcpu.c */
+int vmm_create_vcpu(struct vmm_vm *vm, unsigned long id);
+void vmm_vcpu_destroy(struct vmm_vcpu *vcpu);
+/* caps.c */
+int vmm_check_extension(struct vmm_vm *vm, unsigned long cap);	/* vm NULL: on /dev/vmm */
+int vmm_enable_cap_vm(struct vmm_vm *vm, const struct kvm_enable_cap *cap);
+int vmm_enable_cap_vcpu(struct vmm_vcpu *vcpu, const struct kvm_enable_cap *cap);
+
+/* vcpu_state.c: the vCPU's registers for user space. vcpu->mutex held, vCPU loaded. */
+int vmm_get_regs(struct vmm_vcpu *vcpu, struct kvm_regs *regs);
+int vmm_set_regs(struct vmm_vcpu *vcpu, const struct kvm_regs *regs);
+int vmm_get_sregs(struct vmm_vcpu *vcpu, struct kvm_sregs *sregs);
+int vmm_set_sregs(struct vmm_vcpu *vcpu, const struct kvm_sregs *sregs);
+int vmm_get_sregs2(struct vmm_vcpu *vcpu, struct kvm_sregs2 *sregs);
+int vmm_set_sregs2(struct vmm_vcpu *vcpu, const struct kvm_sregs2 *sregs);
+int vmm_get_mp_state(struct vmm_vcpu *vcpu, struct kvm_mp_state *mp);
+int vmm_set_mp_state(struct vmm_vcpu *vcpu, const struct kvm_mp_state *mp);
+int vmm_get_vcpu_events(struct vmm_vcpu *vcpu, struct kvm_vcpu_events *events);
+int vmm_set_vcpu_events(struct vmm_vcpu *vcpu, const struct kvm_vcpu_events *events);
+int vmm_get_debugregs(struct vmm_vcpu *vcpu, struct kvm_debugregs *dbg);
+int vmm_set_debugregs(struct vmm_vcpu *vcpu, const struct kvm_debugregs *dbg);
+int vmm_set_guest_debug(struct vmm_vcpu *vcpu, const struct kvm_guest_debug *dbg);
+int vmm_translate(struct vmm_vcpu *vcpu, struct kvm_translation *tr);
+int vmm_user_interrupt(struct vmm_vcpu *vcpu, const struct kvm_interrupt *irq);
+int vmm_setup_mce(struct vmm_vcpu *vcpu, u64 cap);
+
+#endif /* VMM_IOCTL_H */

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Interrupt controllers and the buses that in-module devices sit on.
+ */
+#ifndef VMM_IRQ_H
+#define VMM_IRQ_H
+
+#include <linux/types.h>
+
+struct vmm_vm;
+struct vmm_vcpu;
+struct vmm_msr;
+struct vmm_lapic;		/* lapic.c */
+struct vmm_ioapic;		/* ioapic.c */
+struct vmm_pic;			/* pic.c */
+struct vmm_pit;			/* pit.c */
+struct vmm_routing;		/* route.c */
+struct kvm_lapic_state;
+struct kvm_irqchip;
+struct kvm_pit_state2;
+struct kvm_msi;
+
+#define VMM_MAX_IRQ_ROUTES	4096
+
+enum vmm_irqchip_mode { VMM_IRQCHIP_NONE, VMM_IRQCHIP_SPLIT, VMM_IRQCHIP_FULL };
+
+struct vmm_irqchip {
+	enum vmm_irqchip_mode mode;		/* written once under vm->lock; release/acquire */
+	struct vmm_pic *pic;
+	struct vmm_ioapic *ioapic;
+	struct vmm_pit *pit;
+	struct vmm_routing __rcu *routing;	/* SRCU */
+	struct vmm_apic_map __rcu *apic_map;	/* RCU: APIC id / logical id -> vCPU */
+	u32 split_pins;				/* KVM_CAP_SPLIT_IRQCHIP's argument */
+	bool x2apic_format, disable_broadcast_quirk;	/* KVM_CAP_X2APIC_API */
+	struct list_head irqfds;		/* eventfd.c */
+	spinlock_t irqfds_lock;
+	unsigned long irq_sources;		/* which source ids are taken */
+};
+
+/* ---- buses (bus.c) ------------------------------------------------------- */
+
+enum vmm_bus { VMM_BUS_PIO, VMM_BUS_MMIO, VMM_BUS_FAST_MMIO, VMM_NR_BUSES };
+
+struct vmm_iodev;
+struct vmm_iodev_ops {
+	/* 0 handled, -EOPNOTSUPP not mine (try the next). data: little endian, len 1..8. */
+	int (*read)(struct vmm_vcpu *vcpu, struct vmm_iodev *dev, u64 addr, int len, void *data);
+	int (*write)(struct vmm_vcpu *vcpu, struct vmm_iodev *dev, u64 addr, int len, const void *data);
+	void (*destroy)(struct vmm_iodev *dev);
+};
+
+struct vmm_iodev {
+	const struct vmm_iodev_ops *ops;
+};
+
+/* vm->slots_lock held; waits for SRCU readers of the old bus. */
+int vmm_bus_add(struct vmm_vm *vm, enum vmm_bus bus, u64 addr, int len, struct vmm_iodev *dev);
+void vmm_bus_remove(struct vmm_vm *vm, enum vmm_bus bus, struct vmm_iodev *dev);
+void vmm_bus_destroy(struct vmm_vm *vm);
+/* SRCU held. 0, or -EOPNOTSUPP: nobody there, go to user space. LAPIC's page is tried first on MMIO. */
+int vmm_bus_read(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len, void *data);
+int vmm_bus_write(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len, const void *data);
+
+/* ---- VM-wide (irqchip.c) ------------------------------------------------- */
+
+void vmm_irqchip_init(struct vmm_vm *vm);	/* at VM creation: nothing exists yet */
+int vmm_irqchip_create(struct vmm_vm *vm);	/* KVM_CREATE_IRQCHIP: vm->lock held; -EEXIST, -EINVAL after vCPUs */
+int vmm_irqchip_split(struct vmm_vm *vm, u32 pins);	/* KVM_CAP_SPLIT_IRQCHIP */
+void vmm_irqchip_destroy(struct vmm_vm *vm);
+int vmm_irqchip_get(struct vmm_vm *vm, struct kvm_irqchip *chip);	/* -EINVAL, -ENXIO */
+int vmm_irqchip_set(struct vmm_vm *vm, const struct kvm_irqchip *chip);
+int vmm_pit_create(struct vmm_vm *vm, u32 flags);	/* KVM_CREATE_PIT(2) */
+int vmm_pit_get(struct vmm_vm *vm, struct kvm_pit_state2 *s);
+int vmm_pit_set(struct vmm_vm *vm, const struct kvm_pit_state2 *s);
+int vmm_pit_reinject(struct vmm_vm *vm, bool reinject);
+
+static inline bool vmm_irqchip_in_module(const struct vmm_irqchip *c)
+{
+	return smp_load_acquire(&c->mode) != VMM_IRQCHIP_NONE;
+}
+
+/* ---- lines and messages (route.c) ---------------------------------------- */
+
+/*
+ * Drive a GSI through the routing. Any context that may hold SRCU; level sources
+ * are ORed per source id. Returns vCPUs reached (0 coalesced, <0 nobody/masked) as
+ * KVM_IRQ_LINE_STATUS reports.
+ */
+int vmm_set_irq(struct vmm_vm *vm, int source, u32 gsi, int level);
+int vmm_send_msi(struct vmm_vm *vm, const struct kvm_msi *msi);
+int vmm_set_routing(struct vmm_vm *vm, const struct kvm_irq_routing_entry *entries, unsigned int nr, u32 flags);
+
+/* ---- irqfd and ioeventfd (eventfd.c) -------------------------------------- */
+int vmm_irqfd(struct vmm_vm *vm, const struct kvm_irqfd *args);
+int vmm_ioeventfd(struct vmm_vm *vm, const struct kvm_ioeventfd *args);
+void vmm_eventfd_destroy(struct vmm_vm *vm);
+int vmm_eventfd_module_init(void);
+void vmm_eventfd_module_exit(void);
+
+/* ---- per vCPU (lapic.c and the PIC) --------------------------------------- */
+
+int vmm_lapic_create(struct vmm_vcpu *vcpu);	/* when the VM has an irqchip */
+void vmm_lapic_destroy(struct vmm_vcpu *vcpu);
+void vmm_lapic_reset(struct vmm_vcpu *vcpu, bool init);
+int vmm_lapic_get(struct vmm_vcpu *vcpu, struct kvm_lapic_state *s);
+int vmm_lapic_set(struct vmm_vcpu *vcpu, const struct kvm_lapic_state *s);
+int vmm_lapic_set_base(struct vmm_vcpu *vcpu, u64 value, bool host);	/* IA32_APIC_BASE; 1: #GP */
+void vmm_lapic_cpuid_changed(struct vmm_vcpu *vcpu);
+/* The page, when gpa lies in it and the LAPIC is in xAPIC mode: 0, or -EOPNOTSUPP. */
+int vmm_lapic_mmio_read(struct vmm_vcpu *vcpu, u64 gpa, int len, void *data);
+int vmm_lapic_mmio_write(struct vmm_vcpu *vcpu, u64 gpa, int len, const void *data);
+bool vmm_lapic_owns_gpa(struct vmm_vcpu *vcpu, u64 gpa);
+/* x2APIC MSRs 800H..8FFH and IA32_TSC_DEADLINE: 0, or 1 for #GP. */
+int vmm_lapic_msr_read(struct vmm_vcpu *vcpu, u32 msr, u64 *data);
+int vmm_lapic_msr_write(struct vmm_vcpu *vcpu, u32 msr, u64 data);
+u64 vmm_lapic_get_tscdeadline(struct vmm_vcpu *vcpu);
+void vmm_lapic_set_tscdeadline(struct vmm_vcpu *vcpu, u64 data);
+u64 vmm_lapic_get_tpr(struct vmm_vcpu *vcpu);		/* CR8 form: bits 7:4 >> 4 */
+void vmm_lapic_set_tpr(struct vmm_vcpu *vcpu, unsigned long cr8);
+int vmm_lapic_local_deliver(struct vmm_vcpu *vcpu, int lvt);
+void vmm_lapic_eoi(struct vmm_vcpu *vcpu);		/* PV EOI: as a write to the EOI register */
+int vmm_lapic_highest_irr(struct vmm_vcpu *vcpu);	/* -1: none */
+int vmm_lapic_highest_isr(struct vmm_vcpu *vcpu);
+
+/* Set a vector in IRR; any context. 1 new, 0 it was already set. Kicks the target. */
+int vmm_lapic_set_irq(struct vmm_vcpu *vcpu, u8 vector, bool level);
+
+/*
+ * What the CPU's INTR pin carries: a vector that PPR lets through (LAPIC), or an
+ * ExtINT from the PIC. pending: no side effect. take: acknowledges (IRR to ISR, or
+ * PIC INTA). Vector, or -1.
+ */
+bool vmm_irq_pending(struct vmm_vcpu *vcpu);
+int vmm_irq_take(struct vmm_vcpu *vcpu);
+/* Tell the backend about TPR and the highest waiting vector; before entry. */
+void vmm_lapic_update_cr8_intercept(struct vmm_vcpu *vcpu);
+/* VMM_REQ_TIMER: move an expired timer's interrupt into IRR. vCPU thread. */
+void vmm_lapic_timer_expired(struct vmm_vcpu *vcpu);
+bool vmm_lapic_timer_pending(struct vmm_vcpu *vcpu);
+/* VMM_REQ_PENDING_APIC: accept INIT and SIPI (SDM 8.4.4.1). Changes mp_state. */
+void vmm_lapic_accept_events(struct vmm_vcpu *vcpu);
+bool vmm_lapic_events_pending(struct vmm_vcpu *vcpu);
+u8 vmm_lapic_pending_events(struct vmm_vcpu *vcpu);	/* bit 0 INIT, bit 1 SIPI: KVM_GET_MP_STATE/VCPU_EVENTS */
+/* The vCPU moves to another host CPU: its hrtimer follows. */
+void vmm_lapic_migrate_timer(struct vmm_vcpu *vcpu);
+bool vmm_lapic_accepts_pic(struct vmm_vcpu *vcpu);	/* LVT0 in ExtINT mode, or LAPIC off */
+
+#endif /* VMM_IRQ_H */

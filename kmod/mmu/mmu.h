@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Guest memory: the slots user space gives, the one door to their contents
+ * (memory.c), the page tables the hardware walks (mmu/), and the rules of
+ * TLB flushing (mmu/flush.c).
+ */
+#ifndef VMM_MMU_H
+#define VMM_MMU_H
+
+#include <linux/types.h>
+#include <linux/spinlock.h>
+
+struct vmm_vm;
+struct vmm_vcpu;
+struct kvm_userspace_memory_region;
+struct kvm_dirty_log;
+struct kvm_clear_dirty_log;
+
+/* A range of guest-physical memory. Immutable once published, but for dirty_bitmap's bits. */
+struct vmm_slot {
+	u64 base_gfn;			/* 4 KiB pages */
+	u64 npages;
+	unsigned long userspace_addr;	/* host virtual address of its first byte */
+	unsigned long *dirty_bitmap;	/* NULL: not logged; one bit per page */
+	u32 flags;			/* KVM_MEM_* */
+	u16 id;
+};
+
+/* Sorted by base_gfn, no overlap; replaced as a whole under slots_lock, read under SRCU. */
+struct vmm_slots {
+	u64 generation;
+	unsigned int count;
+	struct vmm_slot *slot[];
+};
+
+struct vmm_memory {
+	struct vmm_slots __rcu *slots;
+	u64 nr_pages;			/* total, against overflow */
+	bool dirty_log_manual;		/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 flags */
+};
+
+/* VM-wide MMU state. Owner: mmu/. */
+struct vmm_mmu {
+	rwlock_t lock;				/* page tables; "mmu_lock" */
+	struct mmu_notifier notifier;
+	unsigned long notifier_seq;		/* [lock] */
+	long notifier_count;			/* [lock] invalidations in flight */
+	unsigned long range_start, range_end;	/* [lock] hva range of those */
+	const struct vmm_pt_format *format;	/* EPT, NPT, ... */
+	u64 *root;				/* top table */
+	u64 root_pa;
+	int levels;
+	unsigned long nr_tables;		/* page-table pages, for stats */
+	unsigned long nr_pages[3];		/* mapped leaves: 4K, 2M, 1G */
+};
+
+/* Per-vCPU MMU state. Owner: mmu/. */
+struct vmm_mmu_vcpu {
+	void *cache[8];				/* [v] pre-allocated table pages, topped up outside the lock */
+	int nr_cache;
+	u64 flush_seen;				/* flush.c: generation this vCPU has flushed to */
+	u64 loaded_root;
+};
+
+/* ---- slots and the door (memory.c) ---------------------------------------
+ *
+ * All run on a thread whose mm is the VM's, hold vm->srcu (read) unless said
+ * otherwise, may sleep, and return 0 or -EFAULT (no slot, unmapped memory, write
+ * to a read-only slot). They check bounds and overflow and feed the dirty log.
+ */
+int vmm_memory_init(struct vmm_vm *vm);
+void vmm_memory_destroy(struct vmm_vm *vm);
+int vmm_set_memory_region(struct vmm_vm *vm, const struct kvm_userspace_memory_region *r);
+int vmm_get_dirty_log(struct vmm_vm *vm, const struct kvm_dirty_log *log);
+int vmm_clear_dirty_log(struct vmm_vm *vm, const struct kvm_clear_dirty_log *log);
+
+struct vmm_slot *vmm_find_slot(struct vmm_vm *vm, u64 gfn);		/* NULL: none */
+struct vmm_slot *vmm_vcpu_find_slot(struct vmm_vcpu *vcpu, u64 gfn);	/* with the vCPU's cache */
+unsigned long vmm_gfn_to_hva(struct vmm_slot *slot, u64 gfn);
+int vmm_read_guest(struct vmm_vm *vm, u64 gpa, void *data, unsigned long len);
+int vmm_write_guest(struct vmm_vm *vm, u64 gpa, const void *data, unsigned long len);
+/* As above without sleeping (page faults off): -EFAULT also when not resident. */
+int vmm_read_guest_atomic(struct vmm_vm *vm, u64 gpa, void *data, unsigned long len);
+/*
+ * Compare-and-exchange 1, 2, 4, 8 or 16 bytes that do not cross a page, atomically
+ * against every other agent. 0 done, 1 it held something else (*old updated), -EFAULT.
+ */
+int vmm_cmpxchg_guest(struct vmm_vm *vm, u64 gpa, void *old, const void *new, unsigned int len);
+void vmm_mark_dirty(struct vmm_vm *vm, struct vmm_slot *slot, u64 gfn);
+
+/*
+ * A place in guest memory that is written often from the vCPU thread (kvmclock,
+ * PV EOI, steal time). gpa+len must not cross a page.
+ */
+struct vmm_gpa_cache {
+	u64 gpa, generation;
+	unsigned long hva;
+	struct vmm_slot *slot;
+	u32 len;
+};
+int vmm_gpa_cache_init(struct vmm_vm *vm, struct vmm_gpa_cache *c, u64 gpa, u32 len);
+int vmm_gpa_cache_write(struct vmm_vm *vm, struct vmm_gpa_cache *c, const void *data, u32 offset, u32 len);
+int vmm_gpa_cache_read(struct vmm_vm *vm, struct vmm_gpa_cache *c, void *data, u32 offset, u32 len);
+
+/* ---- the page tables (mmu/) ---------------------------------------------- */
+
+int vmm_mmu_module_init(void);
+void vmm_mmu_module_exit(void);
+int vmm_mmu_vm_init(struct vmm_vm *vm);		/* root, notifier (mm's lock is taken) */
+void vmm_mmu_vm_destroy(struct vmm_vm *vm);	/* no vCPU left */
+void vmm_mmu_vcpu_destroy(struct vmm_vcpu *vcpu);
+
+/*
+ * A guest access had no (sufficient) translation. vCPU thread, SRCU held, may
+ * sleep. Returns VMM_FAULT_RETRY (mapped, re-enter), VMM_FAULT_MMIO (no slot, or
+ * write to a read-only slot: emulate), or -errno for user space (-EFAULT: the
+ * host memory under the slot is gone; -EINTR).
+ */
+#define VMM_FAULT_RETRY	0
+#define VMM_FAULT_MMIO	1
+int vmm_mmu_fault(struct vmm_vcpu *vcpu, u64 gpa, u32 access);
+
+/* Before entry, preemption off: hand the backend the root if it changed. */
+void vmm_mmu_load(struct vmm_vcpu *vcpu);
+
+/* Slot changes (memory.c calls these with slots_lock held). */
+void vmm_mmu_zap_slot(struct vmm_vm *vm, const struct vmm_slot *slot);	/* and flush */
+void vmm_mmu_write_protect(struct vmm_vm *vm, const struct vmm_slot *slot, u64 first_gfn,
+			   unsigned long mask);		/* 64 pages from first_gfn; no flush */
+void vmm_mmu_write_protect_slot(struct vmm_vm *vm, const struct vmm_slot *slot);	/* and flush */
+
+/*
+ * Guest-virtual to guest-physical through the guest's own tables (mmu/gwalk.c).
+ * access: VMM_ACCESS_{READ,WRITE,EXEC,USER}. 0 and *gpa; or 1, with *error_code
+ * (SDM 4.7) for the #PF the guest should get; -EFAULT when its tables lie outside memory.
+ */
+int vmm_gva_to_gpa(struct vmm_vcpu *vcpu, u64 gva, u32 access, u64 *gpa, u32 *error_code);
+int vmm_load_pdptrs(struct vmm_vcpu *vcpu, unsigned long cr3);	/* 1: reserved bits set: #GP */
+
+/* ---- TLB flushing (mmu/flush.c): the only file that knows the rules ------- */
+
+void vmm_flush_vm(struct vmm_vm *vm);			/* all vCPUs; waits until none runs on old translations */
+void vmm_flush_vcpu_requests(struct vmm_vcpu *vcpu);	/* entry: serve VMM_REQ_TLB_* */
+
+#endif /* VMM_MMU_H */

@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The objects of the module: a VM, its vCPUs, and what the parts of the module
+ * may call on them. Each section names the file that implements it.
+ *
+ * Lock order (outer to inner):
+ *	vcpu->mutex  >  vm->lock  >  vm->slots_lock  >  vm->irq_lock  >
+ *	vm->srcu (read side)  >  vm->mmu_lock  >  lapic/timer internals
+ * vm->clock_lock is a leaf. vcpu->mutex is held for the whole of a vCPU ioctl,
+ * KVM_RUN included, so all "vCPU thread only" state needs no other lock.
+ *
+ * Tags on fields: [v] vCPU thread, under vcpu->mutex   [m] vm->lock
+ *	[s] read under SRCU, written under slots_lock   [i] set at creation
+ *	[a] atomic, any context
+ */
+#ifndef VMM_H
+#define VMM_H
+
+#include <linux/kvm.h>
+#include <linux/kvm_para.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/srcu.h>
+#include <linux/mmu_notifier.h>
+#include <linux/preempt.h>
+#include <linux/hrtimer.h>
+#include <linux/rcuwait.h>
+#include <linux/nospec.h>
+#include <asm/fpu/api.h>
+#include <asm/fpu/types.h>
+#include <asm/pvclock-abi.h>
+
+#include "compat.h"
+#include "backend.h"
+#include "stats.h"
+#include "mmu/mmu.h"
+#include "irq/irq.h"
+
+#define VMM_MAX_VCPUS		288
+#define VMM_MAX_VCPU_ID		1024
+#define VMM_MAX_CPUID_ENTRIES	256
+#define VMM_USER_MEM_SLOTS	509		/* as KVM: 512 less its private ones */
+
+typedef u64 gpa_t;
+typedef u64 gva_t;
+typedef u64 gfn_t;
+
+/* General registers in the order instructions encode them; the rest follow. */
+enum vmm_reg {
+	VMM_RAX, VMM_RCX, VMM_RDX, VMM_RBX, VMM_RSP, VMM_RBP, VMM_RSI, VMM_RDI,
+	VMM_R8, VMM_R9, VMM_R10, VMM_R11, VMM_R12, VMM_R13, VMM_R14, VMM_R15,
+	VMM_RIP, VMM_RFLAGS,
+	VMM_NR_REGS,
+	/* Not in regs[], but fetched from the backend on demand the same way: */
+	VMM_REG_CR0 = VMM_NR_REGS, VMM_REG_CR3, VMM_REG_CR4,
+	VMM_NR_LAZY,
+};
+
+/* Order of the encodings in SDM 3.7.4; TR and LDTR follow. */
+enum vmm_seg {
+	VMM_ES, VMM_CS, VMM_SS, VMM_DS, VMM_FS, VMM_GS, VMM_LDTR, VMM_TR,
+	VMM_NR_SEGS,
+};
+
+/* Things to be done before the next entry. Any context sets, the vCPU thread clears. */
+enum vmm_request {
+	VMM_REQ_KICK,			/* nothing but leave guest mode */
+	VMM_REQ_EVENT,			/* re-evaluate what to inject */
+	VMM_REQ_TLB_FLUSH,		/* all of this guest's translations */
+	VMM_REQ_TLB_FLUSH_GUEST,	/* the guest's own (linear) translations */
+	VMM_REQ_CLOCK_UPDATE,		/* rewrite the kvmclock page */
+	VMM_REQ_TRIPLE_FAULT,
+	VMM_REQ_NMI,
+	VMM_REQ_TIMER,			/* a LAPIC timer expired: deliver it */
+	VMM_REQ_PENDING_APIC,		/* INIT/SIPI to accept */
+	VMM_REQ_SCAN_IOAPIC,		/* EOI interest changed */
+	VMM_REQ_DEAD,			/* the VM was killed */
+	VMM_REQ_RELOAD_ROOT,		/* the MMU root changed */
+	VMM_REQ_STEAL_UPDATE,
+	VMM_NR_REQUESTS,
+};
+
+/* vcpu->mode: where its thread is, for deciding whether a kick needs an IPI. */
+enum vmm_vcpu_mode { VMM_OUTSIDE_GUEST, VMM_IN_GUEST, VMM_EXITING_GUEST };
+
+/* An exception, NMI or interrupt on its way into the guest. */
+struct vmm_exception {
+	bool pending;		/* to be delivered, side effects not yet applied */
+	bool injected;		/* was being delivered when the guest last exited */
+	bool has_error_code;
+	bool has_payload;
+	u8 vector;
+	u32 error_code;
+	u64 payload;		/* CR2 for #PF, DR6 bits for #DB */
+};
+
+struct vmm_interrupt {
+	bool injected;
+	bool soft;		/* INT n: backend needs the instruction length */
+	u8 nr;
+	u8 insn_len;
+};
+
+/* What KVM_RUN has to finish when user space comes back. */
+struct vmm_io_completion {
+	int (*complete)(struct vmm_vcpu *vcpu);	/* NULL: nothing pending */
+};
+
+struct vmm_cpuid {
+	int nent;
+	struct kvm_cpuid_entry2 *entries;	/* sorted by function, then index */
+};
+
+/* Feature answers that hot or scattered code wants without a CPUID walk. */
+struct vmm_guest_caps {
+	u64 xcr0;		/* allowed XCR0 bits */
+	u64 cr4_reserved;	/* bits a guest may not set */
+	u64 efer_allowed;
+	u8 maxphyaddr;
+	bool x2apic, nx, gbpages, rdtscp, pcid, fsgsbase, xsave, tsc_deadline, invpcid,
+	     la57, longmode, spec_ctrl, ibpb, virt_ssbd, arch_capabilities, mwait, smap, pku;
+	u32 pv_features;	/* KVM_CPUID_FEATURES.EAX as given to this guest */
+	bool pv;		/* the KVM signature leaf is present */
+	u32 pv_base;		/* its leaf, 0x40000000 as a rule */
+};
+
+/* One vCPU. The backend embeds it as the first member of its own struct. */
+struct vmm_vcpu {
+	struct vmm_vm *vm;			/* [i] */
+	int id;					/* [i] KVM_CREATE_VCPU argument: the initial APIC id */
+	int idx;				/* [i] index in vm->vcpus */
+	struct mutex mutex;
+	struct kvm_run *run;			/* [i] first page that user space maps */
+	struct page *run_page, *pio_page;	/* [i] */
+	void *pio_data;				/* [i] second page */
+
+	/* Running */
+	int cpu;				/* host CPU it is loaded on, or -1 */
+	int last_cpu;				/* where it was loaded last */
+	int mode;				/* [a] enum vmm_vcpu_mode */
+	unsigned long requests;			/* [a] */
+	struct preempt_notifier preempt_notifier;
+	struct pid __rcu *pid;			/* thread in KVM_RUN, for directed yield */
+	struct rcuwait wait;			/* halted vCPU sleeps here */
+	bool loaded;				/* [v] between vcpu_load and vcpu_put */
+	bool launched_once;			/* [v] KVM_RUN has entered the guest */
+	sigset_t sigset;
+	bool sigset_active;
+
+	/* Architectural state */
+	unsigned long regs[VMM_NR_REGS];	/* [v] valid where avail says so */
+	u32 avail, dirty;			/* [v] bits of enum vmm_reg (lazy ones included) */
+	unsigned long cr0, cr2, cr3, cr4;	/* [v] guest's view; see vmm_cr0() */
+	unsigned long cr0_guest_owned, cr4_guest_owned;	/* bits the guest flips without exits */
+	u64 efer, apic_base, xcr0, xss;
+	u64 pdptrs[4];				/* [v] PAE; loaded at CR3 writes */
+	u64 pat;
+	u32 pkru;
+	u32 hflags;
+	unsigned long db[4], dr6, dr7;		/* [v] guest's debug registers */
+	unsigned long eff_db[4];		/* what is loaded (guest debug may override) */
+	u8 db_loaded;				/* guest's DRs are in the CPU; exits sync them back */
+	u32 guest_debug;			/* KVM_GUESTDBG_* */
+	unsigned long guest_debug_dr7, singlestep_rip;
+	struct fpu_guest fpu;
+	u64 tsc_aux, msr_misc_enable, smi_count, arch_capabilities, spec_ctrl, virt_spec_ctrl,
+	    tsc_adjust, mtrr_deftype, mtrr_fixed[11], mtrr_var[16], mcg_cap, mcg_status, mcg_ctl,
+	    mce_banks[4 * 32], osvw_length, osvw_status, ucode_rev, msr_platform_info,
+	    perf_capabilities, feature_control, power_ctl, hwcr;
+	u32 mp_state;				/* [v] KVM_MP_STATE_* */
+	bool launched_pv_wait;
+
+	/* Events */
+	struct vmm_exception exception;
+	struct vmm_interrupt interrupt;
+	atomic_t nmi_queued;			/* [a] */
+	u8 nmi_pending;				/* [v] 0..2 */
+	bool nmi_injected;
+	u8 sipi_vector;
+
+	/* Exit */
+	struct vmm_exit exit;			/* [v] the last one, filled by the backend */
+	struct vmm_io_completion io;
+	int eoi_exit_vector;			/* split irqchip: EOI user space wants to see, -1 none */
+	int user_irq;				/* KVM_INTERRUPT with a split irqchip, -1 none */
+	unsigned long resume_work_deadline;	/* jiffies: return-to-user work served by then */
+	struct vmm_emulation *emulation;	/* emulate.c's state, allocated at creation */
+
+	/* Time */
+	u64 tsc_offset;				/* guest TSC = host TSC + offset */
+	u64 tsc_khz;				/* [v] virtual frequency, kHz */
+	struct vmm_kvmclock *kvmclock;		/* para/kvmclock.c's state */
+	struct vmm_pv_eoi *pv_eoi;		/* para/pv_eoi.c's */
+
+	struct vmm_cpuid cpuid;			/* [v] as set by KVM_SET_CPUID2 */
+	struct vmm_guest_caps caps;		/* [v] derived from it */
+	struct vmm_lapic *lapic;		/* NULL without in-module irqchip */
+	struct vmm_mmu_vcpu mmu;		/* mmu/ */
+	struct vmm_vcpu_stats stats;		/* [v] counters; read racily by the stats fd */
+	struct vmm_slot *last_slot;		/* [s] lookup cache, cleared when slots change */
+	u64 slots_generation;
+};
+
+struct vmm_vm {
+	struct mm_struct *mm;			/* [i] memory of the creating process */
+	refcount_t users;			/* fds of the VM and of its vCPUs, in-flight work */
+	struct mutex lock;			/* creation of vCPUs and devices, config */
+	struct mutex slots_lock;
+	struct mutex irq_lock;			/* routing, devices */
+	struct srcu_struct srcu;		/* memslots, buses, routing */
+	unsigned int online_vcpus;		/* release/acquire; slots below are filled */
+	struct vmm_vcpu *vcpus[VMM_MAX_VCPUS];
+	unsigned int created_vcpus;		/* [m] */
+
+	struct vmm_memory memory;		/* memory.c */
+	struct vmm_mmu mmu;			/* mmu/ */
+	struct vmm_irqchip irqchip;		/* irq/ */
+	struct vmm_io_bus __rcu *bus[VMM_NR_BUSES];	/* [s] bus.c */
+
+	/* Death: set once, never cleared. */
+	bool dead;				/* [a] */
+	char dead_reason[80];
+
+	/* Time */
+	raw_spinlock_t clock_lock;		/* leaf; the three below */
+	s64 kvmclock_offset;			/* guest kvmclock ns = boot ns + offset */
+	bool master_clock;
+	u64 master_tsc, master_ns;		/* the pair every vCPU's kvmclock is built on */
+	u64 tsc_offset;				/* offset new vCPUs start with */
+	u64 tsc_write_ns, tsc_write_value;	/* [clock_lock] matching of guest TSC writes */
+	u64 wall_clock_gpa;
+
+	unsigned long tss_addr;			/* KVM_SET_TSS_ADDR, gpa */
+	u64 identity_map_addr;
+	u32 bsp_vcpu_id;
+	u32 disabled_exits;
+	u32 halt_poll_ns;
+	bool exit_on_emulation_error, exception_payload, triple_fault_event;
+	u64 disabled_quirks;
+	u64 user_msr_mask;			/* KVM_CAP_X86_USER_SPACE_MSR */
+	u32 default_tsc_khz;
+	struct vmm_vm_stats stats;
+	void *vendor;				/* the backend's VM-wide state */
+	struct list_head link;			/* vmm_vms, under vmm_vms_lock (main.c) */
+	char name[32];				/* "vmm-PID-FD" for logs and debugfs */
+};
+
+extern struct list_head vmm_vms;
+extern struct mutex vmm_vms_lock;
+
+/* ---- death (vm.c) -------------------------------------------------------- */
+
+/*
+ * The one way out for an impossible guest state: the guest never runs again and
+ * KVM_RUN answers KVM_EXIT_INTERNAL_ERROR. May be called from any context; the
+ * first reason stays. Callers just return, no error ladder is needed.
+ */
+__printf(2, 3) void vmm_kill(struct vmm_vm *vm, const char *fmt, ...);
+
+void vmm_vm_get(struct vmm_vm *vm);
+void vmm_vm_put(struct vmm_vm *vm);
+
+#define vmm_for_each_vcpu(i, vcpu, vm)					\
+	for ((i) = 0; (i) < smp_load_acquire(&(vm)->online_vcpus) &&	\
+	     ((vcpu) = (vm)->vcpus[i], true); (i)++)
+
+struct vmm_vcpu *vmm_vcpu_by_id(struct vmm_vm *vm, int id);
+
+/* ---- requests and kicks (vcpu.c) ----------------------------------------- */
+
+static inline void vmm_make_request(struct vmm_vcpu *vcpu, enum vmm_request req)
+{
+	/* Pairs with the barrier after mode = IN_GUEST in the run loop. */
+	smp_wmb();
+	set_bit(req, &vcpu->requests);
+}
+
+static inline bool vmm_test_request(struct vmm_vcpu *vcpu, enum vmm_request req)
+{
+	return test_bit(req, &vcpu->requests);
+}
+
+static inline bool vmm_check_request(struct vmm_vcpu *vcpu, enum vmm_request req)
+{
+	if (!test_bit(req, &vcpu->requests))
+		return false;
+	clear_bit(req, &vcpu->requests);
+	smp_mb__after_atomic();
+	return true;
+}
+
+void vmm_vcpu_kick(struct vmm_vcpu *vcpu);	/* leave guest mode, or wake from HLT; any context */
+bool vmm_vcpu_wake(struct vmm_vcpu *vcpu);	/* wake from HLT only; true when it slept */
+void vmm_request_all(struct vmm_vm *vm, enum vmm_request req);	/* set on all and kick those in guest mode; waits until they left it */
+void vmm_vcpu_load(struct vmm_vcpu *vcpu);
+void vmm_vcpu_put(struct vmm_vcpu *vcpu);
+void vmm_vcpu_reset(struct vmm_vcpu *vcpu, bool init);	/* SDM table 10-1; init: INIT, else power-up */
+void vmm_vcpu_sipi(struct vmm_vcpu *vcpu, u8 vector);
+
+/* ---- registers ----------------------------------------------------------- */
+
+static inline unsigned long vmm_reg(struct vmm_vcpu *vcpu, enum vmm_reg r)
+{
+	if (!(vcpu->avail & BIT(r)))
+		vmm_backend.cache_reg(vcpu, r);
+	return vcpu->regs[r];
+}
+
+static inline void vmm_set_reg(struct vmm_vcpu *vcpu, enum vmm_reg r, unsigned long value)
+{
+	vcpu->regs[r] = value;
+	vcpu->avail |= BIT(r);
+	vcpu->dirty |= BIT(r);
+}
+
+#define vmm_rip(vcpu)			vmm_reg(vcpu, VMM_RIP)
+#define vmm_set_rip(vcpu, v)		vmm_set_reg(vcpu, VMM_RIP, v)
+#define vmm_rflags(vcpu)		vmm_reg(vcpu, VMM_RFLAGS)
+#define vmm_set_rflags(vcpu, v)		vmm_set_reg(vcpu, VMM_RFLAGS, v)
+
+/* CR0, CR3 and CR4 as the guest sees them. */
+static inline unsigned long vmm_cr0(struct vmm_vcpu *vcpu)
+{
+	if (vcpu->cr0_guest_owned && !(vcpu->avail & BIT(VMM_REG_CR0)))
+		vmm_backend.cache_reg(vcpu, VMM_REG_CR0);
+	return vcpu->cr0;
+}
+
+static inline unsigned long vmm_cr3(struct vmm_vcpu *vcpu)
+{
+	if (!(vcpu->avail & BIT(VMM_REG_CR3)))
+		vmm_backend.cache_reg(vcpu, VMM_REG_CR3);
+	return vcpu->cr3;
+}
+
+static inline unsigned long vmm_cr4(struct vmm_vcpu *vcpu)
+{
+	if (vcpu->cr4_guest_owned && !(vcpu->avail & BIT(VMM_REG_CR4)))
+		vmm_backend.cache_reg(vcpu, VMM_REG_CR4);
+	return vcpu->cr4;
+}
+
+static inline bool vmm_long_mode(struct vmm_vcpu *vcpu)
+{
+	return vcpu->efer & EFER_LMA;
+}
+
+static inline bool vmm_paging(struct vmm_vcpu *vcpu)
+{
+	return vmm_cr0(vcpu) & X86_CR0_PG;
+}
+
+bool vmm_64bit_mode(struct vmm_vcpu *vcpu);	/* EFER.LMA and CS.L */
+
+/*
+ * The guest wrote a control register (cr.c). These check as SDM 2.5 and APM 3.1
+ * do, apply every side effect (paging mode, PDPTRs, TLB, CPUID.OSXSAVE), and
+ * return 0, or 1 when the caller must inject #GP(0).
+ */
+int vmm_set_cr0(struct vmm_vcpu *vcpu, unsigned long value);
+int vmm_set_cr3(struct vmm_vcpu *vcpu, unsigned long value);
+int vmm_set_cr4(struct vmm_vcpu *vcpu, unsigned long value);
+int vmm_set_cr8(struct vmm_vcpu *vcpu, unsigned long value);
+unsigned long vmm_get_cr8(struct vmm_vcpu *vcpu);
+void vmm_lmsw(struct vmm_vcpu *vcpu, unsigned long msw);
+int vmm_set_efer(struct vmm_vcpu *vcpu, u64 value, bool host_initiated);
+int vmm_set_dr(struct vmm_vcpu *vcpu, int nr, unsigned long value);	/* 1: #GP */
+unsigned long vmm_get_dr(struct vmm_vcpu *vcpu, int nr);
+int vmm_set_xcr(struct vmm_vcpu *vcpu, u32 index, u64 value);		/* 1: #GP */
+void vmm_update_db(struct vmm_vcpu *vcpu);	/* recompute effective DRs and tell the backend */
+
+/* ---- events (inject.c) --------------------------------------------------- */
+
+void vmm_queue_exception(struct vmm_vcpu *vcpu, u8 vector);
+void vmm_queue_exception_e(struct vmm_vcpu *vcpu, u8 vector, u32 error_code);
+void vmm_queue_exception_p(struct vmm_vcpu *vcpu, u8 vector, u64 payload);
+void vmm_queue_pf(struct vmm_vcpu *vcpu, u32 error_code, gva_t cr2);
+static inline void vmm_inject_gp(struct vmm_vcpu *vcpu) { vmm_queue_exception_e(vcpu, 13, 0); }
+static inline void vmm_inject_ud(struct vmm_vcpu *vcpu) { vmm_queue_exception(vcpu, 6); }
+void vmm_inject_nmi(struct vmm_vcpu *vcpu);	/* any context */
+
+/*
+ * After an exit in the middle of event delivery (IDT-vectoring info, EXITINTINFO)
+ * the backend hands the event back with these; it is delivered again before
+ * anything new.
+ */
+void vmm_requeue_exception(struct vmm_vcpu *vcpu, u8 vector, bool has_error, u32 error_code);
+void vmm_requeue_irq(struct vmm_vcpu *vcpu, u8 vector, bool soft, u8 insn_len);
+void vmm_requeue_nmi(struct vmm_vcpu *vcpu);
+void vmm_clear_injected(struct vmm_vcpu *vcpu);
+
+int vmm_inject_pending(struct vmm_vcpu *vcpu);	/* before entry: what goes in, which windows open */
+bool vmm_has_events(struct vmm_vcpu *vcpu);	/* would a halted vCPU wake */
+
+/* ---- exits (exit.c) ------------------------------------------------------ */
+
+int vmm_vcpu_run(struct vmm_vcpu *vcpu);
+extern int (*const vmm_exit_handlers[VMM_NR_EXITS])(struct vmm_vcpu *vcpu);	/* handlers.c */
+int vmm_halt(struct vmm_vcpu *vcpu);	/* the guest executed HLT (RIP already past it): 1 or 0 */
+
+/*
+ * Move RIP past the instruction that exited (length from the exit, or decoded
+ * where the CPU gives none), clear the interrupt shadow, raise #DB when RFLAGS.TF
+ * asks for it. Returns 1 (go on), or what a handler returns to reach user space.
+ */
+int vmm_skip_instruction(struct vmm_vcpu *vcpu);
+
+/* Length of the instruction at RIP in bytes, by decoding it; 0 when it cannot be read. (emulate.c) */
+int vmm_decode_length(struct vmm_vcpu *vcpu);
+
+/*
+ * Emulate the instruction at RIP (emulate.c). gpa: the address that faulted, or
+ * INVALID_GPA. Returns as an exit handler: 1 re-enter, 0 to user space
+ * (vcpu->run filled), <0 errno.
+ */
+#define VMM_INVALID_GPA		(~0ull)
+#define VMM_EMUL_SKIP		BIT(0)	/* only step over it */
+#define VMM_EMUL_UD		BIT(1)	/* came from #UD: anything we do not know stays #UD */
+int vmm_emulate(struct vmm_vcpu *vcpu, gpa_t gpa, u32 flags);
+int vmm_emulation_create(struct vmm_vcpu *vcpu);
+void vmm_emulation_destroy(struct vmm_vcpu *vcpu);
+/* IN/OUT from an exit that gave all operands (no string): same returns. */
+int vmm_pio(struct vmm_vcpu *vcpu, u16 port, u8 size, bool in);
+
+int vmm_internal_error(struct vmm_vcpu *vcpu, u32 suberror);	/* fills run; returns 0 */
+
+/* ---- CPUID (cpuid.c) ----------------------------------------------------- */
+
+void vmm_cpuid_init(void);		/* at load: what host, backend and module support together */
+int vmm_cpuid_supported(struct kvm_cpuid2 __user *user, bool emulated);
+int vmm_cpuid_set(struct vmm_vcpu *vcpu, struct kvm_cpuid_entry2 __user *entries, u32 nent, bool v1);
+int vmm_cpuid_get(struct vmm_vcpu *vcpu, struct kvm_cpuid2 __user *user);
+/* In-out EAX..EDX, as the instruction; applies the out-of-range rules of SDM CPUID. */
+void vmm_cpuid(struct vmm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
+struct kvm_cpuid_entry2 *vmm_cpuid_find(struct vmm_vcpu *vcpu, u32 function, u32 index);
+void vmm_cpuid_update_runtime(struct vmm_vcpu *vcpu);	/* OSXSAVE, OSPKE, APIC, xsave sizes */
+bool vmm_supported_has(unsigned int x86_feature);	/* X86_FEATURE_*: in the supported set */
+
+/* ---- MSRs (msr.c) -------------------------------------------------------- */
+
+struct vmm_msr {
+	u32 index;
+	u64 data;
+	bool host;		/* from an ioctl: skip the checks guests are held to */
+};
+
+/* 0; 1: the guest gets #GP (an ioctl stops counting); VMM_MSR_UNKNOWN: nobody knows it. */
+#define VMM_MSR_UNKNOWN		2
+int vmm_msr_get(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
+int vmm_msr_set(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
+int vmm_msr_index_list(struct kvm_msr_list __user *user, bool feature);
+int vmm_msr_io(struct vmm_vcpu *vcpu, struct kvm_msrs __user *user, bool write);	/* KVM_GET/SET_MSRS */
+int vmm_msr_feature_io(struct kvm_msrs __user *user);	/* system KVM_GET_MSRS */
+void vmm_msr_init(void);			/* at load: which of the listed MSRs exist here */
+u64 vmm_mce_cap(void);			/* KVM_X86_GET_MCE_CAP_SUPPORTED */
+
+/* ---- FPU (fpu.c) --------------------------------------------------------- */
+
+extern u64 vmm_supported_xcr0;
+void vmm_fpu_init(void);		/* at load */
+int vmm_fpu_get(struct vmm_vcpu *vcpu, struct kvm_fpu *fpu);
+int vmm_fpu_set(struct vmm_vcpu *vcpu, const struct kvm_fpu *fpu);
+int vmm_xsave_get(struct vmm_vcpu *vcpu, struct kvm_xsave *xsave);	/* 4096 bytes */
+int vmm_xsave2_get(struct vmm_vcpu *vcpu, void __user *user);
+int vmm_xsave_set(struct vmm_vcpu *vcpu, const struct kvm_xsave *xsave);
+int vmm_xcrs_get(struct vmm_vcpu *vcpu, struct kvm_xcrs *xcrs);
+int vmm_xcrs_set(struct vmm_vcpu *vcpu, const struct kvm_xcrs *xcrs);
+int vmm_xsave2_size(void);		/* KVM_CAP_XSAVE2's answer, bytes */
+int vmm_fpu_create(struct vmm_vcpu *vcpu);
+void vmm_fpu_destroy(struct vmm_vcpu *vcpu);
+void vmm_fpu_load(struct vmm_vcpu *vcpu);	/* around KVM_RUN, not around each exit */
+void vmm_fpu_put(struct vmm_vcpu *vcpu);
+void vmm_fpu_enter(struct vmm_vcpu *vcpu);	/* irqs off, just before entry: XCR0, PKRU */
+void vmm_fpu_exit(struct vmm_vcpu *vcpu);
+
+/* ---- time and paravirtual (para/) ---------------------------------------- */
+
+int vmm_clock_init(void);			/* at load */
+void vmm_clock_exit(void);
+void vmm_clock_resume(void);			/* after suspend: the host TSC may have restarted */
+int vmm_vm_set_tsc_khz(struct vmm_vm *vm, u32 khz);	/* for vCPUs yet to come */
+int vmm_vcpu_set_tsc_khz(struct vmm_vcpu *vcpu, u32 khz);	/* 0: the host's; -EINVAL */
+int vmm_clock_guest_stopped(struct vmm_vcpu *vcpu);	/* KVM_KVMCLOCK_CTRL */
+void vmm_clock_vm_init(struct vmm_vm *vm);
+int vmm_clock_vcpu_create(struct vmm_vcpu *vcpu);
+void vmm_clock_vcpu_destroy(struct vmm_vcpu *vcpu);
+void vmm_clock_vcpu_reset(struct vmm_vcpu *vcpu);
+void vmm_clock_vcpu_load(struct vmm_vcpu *vcpu, int cpu);	/* preemption off */
+int vmm_clock_update(struct vmm_vcpu *vcpu);	/* VMM_REQ_CLOCK_UPDATE: writes the guest's page */
+u64 vmm_clock_ns(struct vmm_vm *vm);		/* kvmclock's "now", ns */
+int vmm_clock_get(struct vmm_vm *vm, struct kvm_clock_data __user *user);
+int vmm_clock_set(struct vmm_vm *vm, const struct kvm_clock_data *data);
+u64 vmm_guest_tsc(struct vmm_vcpu *vcpu, u64 host_tsc);
+void vmm_guest_tsc_write(struct vmm_vcpu *vcpu, u64 value, bool host);
+bool vmm_pv_msr(u32 index);			/* one of ours below */
+int vmm_pv_msr_get(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
+int vmm_pv_msr_set(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
+int vmm_hypercall(struct vmm_vcpu *vcpu);	/* exit handler */
+void vmm_pv_eoi_reset(struct vmm_vcpu *vcpu);
+int vmm_pv_eoi_create(struct vmm_vcpu *vcpu);
+void vmm_pv_eoi_destroy(struct vmm_vcpu *vcpu);
+/*
+ * Before entry, vCPU thread, may touch guest memory: offer the skip-EOI bit when
+ * exactly one interrupt is in service and none waits; take it back when the guest
+ * used it (the EOI is then applied to the LAPIC).
+ */
+void vmm_pv_eoi_sync_to(struct vmm_vcpu *vcpu);
+void vmm_pv_eoi_sync_from(struct vmm_vcpu *vcpu);
+
+#endif /* VMM_H */
