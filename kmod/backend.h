@@ -205,7 +205,10 @@ struct vmm_backend {
 	void (*set_shadow)(struct vmm_vcpu *vcpu, u32 mask);
 	bool (*get_nmi_mask)(struct vmm_vcpu *vcpu);
 	void (*set_nmi_mask)(struct vmm_vcpu *vcpu, bool masked);
-	/* The TPR in the CPU: exit when it falls below irr's class (irr -1: never). */
+	/*
+	 * The TPR in the CPU: exit when it falls below irr's class. tpr in CR8 form
+	 * (0..15); irr the highest waiting vector (16..255), or -1: never exit.
+	 */
 	void (*update_cr8_intercept)(struct vmm_vcpu *vcpu, int tpr, int irr);
 	void (*set_tsc_offset)(struct vmm_vcpu *vcpu, u64 offset);
 	void (*set_tsc_ratio)(struct vmm_vcpu *vcpu, u64 ratio);	/* 0: none */

@@ -39,6 +39,10 @@
 #define VMM_MAX_VCPUS		288
 #define VMM_MAX_VCPU_ID		1024
 #define VMM_MAX_CPUID_ENTRIES	256
+#define VMM_MCE_BANKS		32
+#define VMM_GUESTDBG_VALID	(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | \
+				 KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_USE_SW_BP | \
+				 KVM_GUESTDBG_INJECT_BP | KVM_GUESTDBG_INJECT_DB)
 #define VMM_USER_MEM_SLOTS	509		/* as KVM: 512 less its private ones */
 
 typedef u64 gpa_t;
@@ -73,7 +77,8 @@ enum vmm_request {
 	VMM_REQ_NMI,
 	VMM_REQ_TIMER,			/* a LAPIC timer expired: deliver it */
 	VMM_REQ_PENDING_APIC,		/* INIT/SIPI to accept */
-	VMM_REQ_SCAN_IOAPIC,		/* EOI interest changed */
+	VMM_REQ_SCAN_IOAPIC,		/* EOI interest changed: vmm_lapic_scan_ioapic() */
+	VMM_REQ_IOAPIC_EOI,		/* split irqchip: vmm_lapic_take_eoi_exit() */
 	VMM_REQ_DEAD,			/* the VM was killed */
 	VMM_REQ_RELOAD_ROOT,		/* the MMU root changed */
 	VMM_REQ_STEAL_UPDATE,
@@ -388,6 +393,8 @@ void vmm_requeue_exception(struct vmm_vcpu *vcpu, u8 vector, bool has_error, u32
 void vmm_requeue_irq(struct vmm_vcpu *vcpu, u8 vector, bool soft, u8 insn_len);
 void vmm_requeue_nmi(struct vmm_vcpu *vcpu);
 void vmm_clear_injected(struct vmm_vcpu *vcpu);
+void vmm_collect_nmis(struct vmm_vcpu *vcpu);	/* nmi_queued into nmi_pending */
+void vmm_deliver_payload(struct vmm_vcpu *vcpu);	/* CR2, DR6 of the pending exception */
 
 int vmm_inject_pending(struct vmm_vcpu *vcpu);	/* before entry: what goes in, which windows open */
 bool vmm_has_events(struct vmm_vcpu *vcpu);	/* would a halted vCPU wake */

@@ -6,6 +6,10 @@
 #define VMM_IRQ_H
 
 #include <linux/types.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/atomic.h>
 
 struct vmm_vm;
 struct vmm_vcpu;
@@ -31,12 +35,26 @@ struct vmm_irqchip {
 	struct vmm_pit *pit;
 	struct vmm_routing __rcu *routing;	/* SRCU */
 	struct vmm_apic_map __rcu *apic_map;	/* RCU: APIC id / logical id -> vCPU */
+	struct mutex apic_map_lock;		/* rebuilding of the map; leaf */
 	u32 split_pins;				/* KVM_CAP_SPLIT_IRQCHIP's argument */
 	bool x2apic_format, disable_broadcast_quirk;	/* KVM_CAP_X2APIC_API */
-	struct list_head irqfds;		/* eventfd.c */
-	spinlock_t irqfds_lock;
-	unsigned long irq_sources;		/* which source ids are taken */
+	struct list_head irqfds;		/* eventfd.c, under irqfds_lock */
+	spinlock_t irqfds_lock;			/* taken with interrupts off */
+	struct list_head resamplers;		/* eventfd.c, under vm->irq_lock */
+	struct list_head ioeventfds;		/* eventfd.c, under vm->slots_lock */
+	struct list_head ack_notifiers;		/* route.c: SRCU, written under vm->irq_lock */
+	atomic_t nmi_watchdogs;			/* LAPICs whose LVT0 is in NMI mode */
 };
+
+/*
+ * Who drives a line: each source has its own level, and a pin sees their OR.
+ * VMM_IRQ_LINE_STATUS may be ORed in: the caller wants to know of lost ticks of
+ * the RTC (KVM_IRQ_LINE_STATUS; KVM_IRQ_LINE does not set it).
+ */
+#define VMM_IRQ_SOURCE_USER	0	/* KVM_IRQ_LINE, irqfd */
+#define VMM_IRQ_SOURCE_RESAMPLE	1	/* irqfd with a resamplefd */
+#define VMM_IRQ_SOURCE_PIT	2
+#define VMM_IRQ_LINE_STATUS	0x100
 
 /* ---- buses (bus.c) ------------------------------------------------------- */
 
@@ -67,6 +85,10 @@ int vmm_bus_write(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len, co
 void vmm_irqchip_init(struct vmm_vm *vm);	/* at VM creation: nothing exists yet */
 int vmm_irqchip_create(struct vmm_vm *vm);	/* KVM_CREATE_IRQCHIP: vm->lock held; -EEXIST, -EINVAL after vCPUs */
 int vmm_irqchip_split(struct vmm_vm *vm, u32 pins);	/* KVM_CAP_SPLIT_IRQCHIP */
+/*
+ * VM destruction calls vmm_eventfd_destroy(), vmm_irqchip_destroy() and
+ * vmm_bus_destroy() in this order, all before any vCPU is freed.
+ */
 void vmm_irqchip_destroy(struct vmm_vm *vm);
 int vmm_irqchip_get(struct vmm_vm *vm, struct kvm_irqchip *chip);	/* -EINVAL, -ENXIO */
 int vmm_irqchip_set(struct vmm_vm *vm, const struct kvm_irqchip *chip);
@@ -140,10 +162,26 @@ void vmm_lapic_timer_expired(struct vmm_vcpu *vcpu);
 bool vmm_lapic_timer_pending(struct vmm_vcpu *vcpu);
 /* VMM_REQ_PENDING_APIC: accept INIT and SIPI (SDM 8.4.4.1). Changes mp_state. */
 void vmm_lapic_accept_events(struct vmm_vcpu *vcpu);
+void vmm_lapic_post_sipi(struct vmm_vcpu *vcpu);	/* as if a SIPI with vcpu->sipi_vector arrived */
 bool vmm_lapic_events_pending(struct vmm_vcpu *vcpu);
 u8 vmm_lapic_pending_events(struct vmm_vcpu *vcpu);	/* bit 0 INIT, bit 1 SIPI: KVM_GET_MP_STATE/VCPU_EVENTS */
 /* The vCPU moves to another host CPU: its hrtimer follows. */
 void vmm_lapic_migrate_timer(struct vmm_vcpu *vcpu);
 bool vmm_lapic_accepts_pic(struct vmm_vcpu *vcpu);	/* LVT0 in ExtINT mode, or LAPIC off */
+/* KVM_SET_MP_STATE, KVM_SET_VCPU_EVENTS: bits as vmm_lapic_pending_events() returns them. */
+void vmm_lapic_set_pending_events(struct vmm_vcpu *vcpu, u8 events);
+/* VMM_REQ_SCAN_IOAPIC (split irqchip): which EOIs user space wants; SRCU held. */
+void vmm_lapic_scan_ioapic(struct vmm_vcpu *vcpu);
+/* VMM_REQ_IOAPIC_EOI: the vector for KVM_EXIT_IOAPIC_EOI, or -1: go on. */
+int vmm_lapic_take_eoi_exit(struct vmm_vcpu *vcpu);
+/* KVM_INTERRUPT with a split irqchip: an ExtINT from user space's PIC. 0, -EEXIST. */
+int vmm_lapic_set_extint(struct vmm_vcpu *vcpu, u8 vector);
+bool vmm_lapic_extint_queued(struct vmm_vcpu *vcpu);
+/* PV EOI may be offered: one interrupt in service whose EOI no IOAPIC waits for, none waiting. */
+bool vmm_lapic_pv_eoi_allowed(struct vmm_vcpu *vcpu);
+/* The register page, page aligned: VMX's virtual-APIC page (hardware writes VTPR in it). */
+void *vmm_lapic_page(struct vmm_vcpu *vcpu);
+/* RCU-safe lookup by current APIC id (KVM_HC_KICK_CPU and friends); NULL: nobody. */
+struct vmm_vcpu *vmm_vcpu_by_apic_id(struct vmm_vm *vm, u32 apic_id);
 
 #endif /* VMM_IRQ_H */
