@@ -16,6 +16,7 @@ struct vmm_vm;
 struct vmm_vcpu;
 struct vmm_msr;
 struct kvm_segment;
+struct vmm_pt_format;
 struct desc_ptr;
 
 /* Why the guest was left. The handler table in exit.c is indexed by this. */
@@ -216,6 +217,7 @@ struct vmm_backend {
 	int (*set_preempt_timer)(struct vmm_vcpu *vcpu, u64 host_tsc);
 
 	/* Memory */
+	const struct vmm_pt_format *tdp_format;	/* set by setup(): vmm_ept_format, vmm_ept_ad_format, vmm_npt_format */
 	void (*set_root)(struct vmm_vcpu *vcpu, u64 root_pa, int levels);	/* TDP root */
 	void (*flush_tlb)(struct vmm_vcpu *vcpu);		/* everything of this VM, on this CPU */
 	void (*flush_tlb_guest)(struct vmm_vcpu *vcpu);		/* linear translations of this vCPU */

@@ -9,6 +9,9 @@
 
 #include <linux/types.h>
 #include <linux/spinlock.h>
+#include <linux/mmu_notifier.h>
+
+#include "mmu/engine.h"
 
 struct vmm_vm;
 struct vmm_vcpu;
@@ -18,7 +21,7 @@ struct kvm_clear_dirty_log;
 
 /* A range of guest-physical memory. Immutable once published, but for dirty_bitmap's bits. */
 struct vmm_slot {
-	u64 base_gfn;			/* 4 KiB pages */
+	u64 base_gfn;			/* in 4 KiB pages, as npages */
 	u64 npages;
 	unsigned long userspace_addr;	/* host virtual address of its first byte */
 	unsigned long *dirty_bitmap;	/* NULL: not logged; one bit per page */
@@ -36,30 +39,39 @@ struct vmm_slots {
 struct vmm_memory {
 	struct vmm_slots __rcu *slots;
 	u64 nr_pages;			/* total, against overflow */
-	bool dirty_log_manual;		/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 flags */
+	u32 dirty_log_manual;		/* KVM_DIRTY_LOG_* as enabled */
 };
 
-/* VM-wide MMU state. Owner: mmu/. */
+/*
+ * VM-wide MMU state. Owner: mmu/.
+ *
+ * [lock] needs lock held for writing; reading the tree and the atomic changes that
+ * engine.h lists need it for reading. It is dropped for writing by vmm_mmu_unlock()
+ * alone, which flushes what was dropped: nobody sees an entry gone while a CPU still
+ * uses it.
+ */
 struct vmm_mmu {
-	rwlock_t lock;				/* page tables; "mmu_lock" */
+	rwlock_t lock;				/* "mmu_lock" */
+	struct vmm_pt pt;			/* the TDP tree; its root never changes */
+	u64 root_pa;				/* [i] */
 	struct mmu_notifier notifier;
-	unsigned long notifier_seq;		/* [lock] */
+	bool notifier_on;			/* [i] registered */
+	unsigned long notifier_seq;		/* [lock] invalidations completed */
 	long notifier_count;			/* [lock] invalidations in flight */
-	unsigned long range_start, range_end;	/* [lock] hva range of those */
-	const struct vmm_pt_format *format;	/* EPT, NPT, ... */
-	u64 *root;				/* top table */
-	u64 root_pa;
-	int levels;
-	unsigned long nr_tables;		/* page-table pages, for stats */
-	unsigned long nr_pages[3];		/* mapped leaves: 4K, 2M, 1G */
+	unsigned long range_start, range_end;	/* [lock] hva range that covers those */
+	bool flush_pending;			/* [lock] an entry was dropped since the last flush */
+	struct list_head dropped;		/* [lock] tables to free after the flush */
+	atomic64_t flush_asked;			/* flush.c: number of the last flush asked for */
+	atomic64_t flush_done;			/* nobody runs on translations older than this one */
+	atomic_long_t nr_tables;		/* page-table pages */
 };
 
 /* Per-vCPU MMU state. Owner: mmu/. */
 struct vmm_mmu_vcpu {
-	void *cache[8];				/* [v] pre-allocated table pages, topped up outside the lock */
-	int nr_cache;
-	u64 flush_seen;				/* flush.c: generation this vCPU has flushed to */
-	u64 loaded_root;
+	struct vmm_pt_cache cache;		/* [v] topped up before the lock is taken */
+	u64 loaded_root;			/* [v] what the backend was told */
+	u64 flush_seen;				/* flush.c: flush this vCPU has done last */
+	int flush_cpu;				/* where it did it */
 };
 
 /* ---- slots and the door (memory.c) ---------------------------------------
@@ -70,6 +82,7 @@ struct vmm_mmu_vcpu {
  */
 int vmm_memory_init(struct vmm_vm *vm);
 void vmm_memory_destroy(struct vmm_vm *vm);
+/* These three with slots_lock held, and without SRCU. */
 int vmm_set_memory_region(struct vmm_vm *vm, const struct kvm_userspace_memory_region *r);
 int vmm_get_dirty_log(struct vmm_vm *vm, const struct kvm_dirty_log *log);
 int vmm_clear_dirty_log(struct vmm_vm *vm, const struct kvm_clear_dirty_log *log);
@@ -107,7 +120,11 @@ int vmm_gpa_cache_read(struct vmm_vm *vm, struct vmm_gpa_cache *c, void *data, u
 int vmm_mmu_module_init(void);
 void vmm_mmu_module_exit(void);
 int vmm_mmu_vm_init(struct vmm_vm *vm);		/* root, notifier (mm's lock is taken) */
-void vmm_mmu_vm_destroy(struct vmm_vm *vm);	/* no vCPU left */
+/*
+ * Every vCPU has left KVM_RUN for good; their objects still exist (an invalidation
+ * may be looking at them), and so does vm->mm.
+ */
+void vmm_mmu_vm_destroy(struct vmm_vm *vm);
 void vmm_mmu_vcpu_destroy(struct vmm_vcpu *vcpu);
 
 /*
@@ -120,13 +137,14 @@ void vmm_mmu_vcpu_destroy(struct vmm_vcpu *vcpu);
 #define VMM_FAULT_MMIO	1
 int vmm_mmu_fault(struct vmm_vcpu *vcpu, u64 gpa, u32 access);
 
+u64 vmm_mmu_max_gfn(void);	/* highest guest frame that can be mapped */
+
 /* Before entry, preemption off: hand the backend the root if it changed. */
 void vmm_mmu_load(struct vmm_vcpu *vcpu);
 
-/* Slot changes (memory.c calls these with slots_lock held). */
+/* Slot changes (memory.c and dirty.c call these with slots_lock held; they may sleep). */
 void vmm_mmu_zap_slot(struct vmm_vm *vm, const struct vmm_slot *slot);	/* and flush */
-void vmm_mmu_write_protect(struct vmm_vm *vm, const struct vmm_slot *slot, u64 first_gfn,
-			   unsigned long mask);		/* 64 pages from first_gfn; no flush */
+bool vmm_mmu_write_protect(struct vmm_vm *vm, u64 first_gfn, unsigned long mask);	/* true: flush */
 void vmm_mmu_write_protect_slot(struct vmm_vm *vm, const struct vmm_slot *slot);	/* and flush */
 
 /*
@@ -140,6 +158,15 @@ int vmm_load_pdptrs(struct vmm_vcpu *vcpu, unsigned long cr3);	/* 1: reserved bi
 /* ---- TLB flushing (mmu/flush.c): the only file that knows the rules ------- */
 
 void vmm_flush_vm(struct vmm_vm *vm);			/* all vCPUs; waits until none runs on old translations */
-void vmm_flush_vcpu_requests(struct vmm_vcpu *vcpu);	/* entry: serve VMM_REQ_TLB_* */
+void vmm_flush_vcpu_requests(struct vmm_vcpu *vcpu);	/* before entry: serve VMM_REQ_TLB_* */
+void vmm_flush_vcpu_moved(struct vmm_vcpu *vcpu);	/* vcpu_load: on another CPU than last time */
+#if defined(VMM_DEBUG) || defined(CONFIG_PROVE_LOCKING)
+#define VMM_FLUSH_CHECK	1
+#endif
+#ifdef VMM_FLUSH_CHECK
+void vmm_flush_assert_entry(struct vmm_vcpu *vcpu);	/* irqs off, the last thing before the entry */
+#else
+static inline void vmm_flush_assert_entry(struct vmm_vcpu *vcpu) { }
+#endif
 
 #endif /* VMM_MMU_H */
