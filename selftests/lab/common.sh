@@ -44,3 +44,11 @@ build_tools_locked() {
 	mv "$bin/agent.$$" "$bin/agent"
 	mv "$bin/mux.$$" "$bin/mux"
 }
+
+need() {
+	local p
+	for p; do
+		command -v "$p" >/dev/null || PATH=$PATH:/sbin:/usr/sbin command -v "$p" >/dev/null ||
+			die "no $p on this machine: run selftests/lab/fetch deps"
+	done
+}

@@ -14,7 +14,7 @@ host_settings() {
 		kvm_args=enable_apicv=0
 		;;
 	native)
-		grep -qw vmx /proc/cpuinfo && vendor=intel
+		! grep -qw vmx /proc/cpuinfo || vendor=intel
 		;;
 	esac
 	if [ "$host" = vmx-shadow ]; then
