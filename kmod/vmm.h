@@ -113,7 +113,8 @@ struct vmm_io_completion {
 
 struct vmm_cpuid {
 	int nent;
-	struct kvm_cpuid_entry2 *entries;	/* sorted by function, then index */
+	struct kvm_cpuid_entry2 *entries;	/* in user space's order */
+	u16 *order;				/* indices sorted by function; same allocation */
 };
 
 /* Feature answers that hot or scattered code wants without a CPUID walk. */
@@ -161,6 +162,7 @@ struct vmm_vcpu {
 	u64 pdptrs[4];				/* [v] PAE; loaded at CR3 writes */
 	u64 pat;
 	u32 pkru;
+	u32 host_pkru;				/* between vmm_fpu_enter() and vmm_fpu_exit() */
 	u32 hflags;
 	unsigned long db[4], dr6, dr7;		/* [v] guest's debug registers */
 	unsigned long eff_db[4];		/* what is loaded (guest debug may override) */
@@ -232,7 +234,10 @@ struct vmm_vm {
 	bool master_clock;
 	u64 master_tsc, master_ns;		/* the pair every vCPU's kvmclock is built on */
 	u64 tsc_offset;				/* offset new vCPUs start with */
-	u64 tsc_write_ns, tsc_write_value;	/* [clock_lock] matching of guest TSC writes */
+	u64 tsc_write_ns, tsc_write_value, tsc_write_khz;	/* [clock_lock] matching of TSC writes */
+	u64 tsc_resume_seen;			/* [clock_lock] host TSC lost in suspends, applied so far */
+	struct mutex clock_mutex;		/* one re-pairing at a time; inside vcpu->mutex and SRCU */
+	bool clock_stale;			/* the pair must be taken again before the next use */
 	u64 wall_clock_gpa;
 
 	unsigned long tss_addr;			/* KVM_SET_TSS_ADDR, gpa */
@@ -492,13 +497,15 @@ void vmm_clock_vm_init(struct vmm_vm *vm);
 int vmm_clock_vcpu_create(struct vmm_vcpu *vcpu);
 void vmm_clock_vcpu_destroy(struct vmm_vcpu *vcpu);
 void vmm_clock_vcpu_reset(struct vmm_vcpu *vcpu);
-void vmm_clock_vcpu_load(struct vmm_vcpu *vcpu, int cpu);	/* preemption off */
+void vmm_clock_vcpu_load(struct vmm_vcpu *vcpu, int cpu);	/* preemption off, after backend.vcpu_load */
+void vmm_clock_vcpu_put(struct vmm_vcpu *vcpu);	/* preemption off, before backend.vcpu_put */
 int vmm_clock_update(struct vmm_vcpu *vcpu);	/* VMM_REQ_CLOCK_UPDATE: writes the guest's page */
 u64 vmm_clock_ns(struct vmm_vm *vm);		/* kvmclock's "now", ns */
 int vmm_clock_get(struct vmm_vm *vm, struct kvm_clock_data __user *user);
 int vmm_clock_set(struct vmm_vm *vm, const struct kvm_clock_data *data);
 u64 vmm_guest_tsc(struct vmm_vcpu *vcpu, u64 host_tsc);
-void vmm_guest_tsc_write(struct vmm_vcpu *vcpu, u64 value, bool host);
+void vmm_guest_tsc_write(struct vmm_vcpu *vcpu, u64 value, bool host);	/* IA32_TSC */
+void vmm_tsc_adjust_write(struct vmm_vcpu *vcpu, u64 value, bool host);	/* IA32_TSC_ADJUST */
 bool vmm_pv_msr(u32 index);			/* one of ours below */
 int vmm_pv_msr_get(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
 int vmm_pv_msr_set(struct vmm_vcpu *vcpu, struct vmm_msr *msr);

@@ -144,6 +144,11 @@ int vmm_lapic_local_deliver(struct vmm_vcpu *vcpu, int lvt);
 void vmm_lapic_eoi(struct vmm_vcpu *vcpu);		/* PV EOI: as a write to the EOI register */
 int vmm_lapic_highest_irr(struct vmm_vcpu *vcpu);	/* -1: none */
 int vmm_lapic_highest_isr(struct vmm_vcpu *vcpu);
+/*
+ * May the guest skip the EOI write? The only vector in service, IRR is empty, and
+ * nobody but the LAPIC wants to see its EOI (not level, no IOAPIC or user interest).
+ */
+bool vmm_lapic_eoi_skippable(struct vmm_vcpu *vcpu);
 
 /* Set a vector in IRR; any context. 1 new, 0 it was already set. Kicks the target. */
 int vmm_lapic_set_irq(struct vmm_vcpu *vcpu, u8 vector, bool level);
