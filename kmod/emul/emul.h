@@ -199,6 +199,7 @@ struct emul_row;	/* a row of the decoding tables (kmod/emul/table.h) */
  * @map: opcode map
  * @opcode: last opcode byte
  * @modrm: ModRM byte, when @has_modrm
+ * @sib: SIB byte, when there is one
  * @opsize: effective operand size in bytes: 2, 4, 8
  * @adsize: effective address size in bytes: 2, 4, 8
  * @rep: 0, 0xf2 or 0xf3; the last one given
@@ -208,6 +209,11 @@ struct emul_row;	/* a row of the decoding tables (kmod/emul/table.h) */
  * @rex: REX prefix (0x40..0x4f) or 0; of VEX, the same bits
  * @vex: VEX-encoded; @vvvv its register, @vl its vector length in bytes
  * @evex: EVEX-encoded (length only; never emulated)
+ * @zreg: register number in the opcode's low three bits, REX.B applied
+ * @rip_rel: the memory operand is relative to the next instruction
+ * @disp: displacement of the memory operand
+ * @imm, @imm2: immediates as encoded, zero-extended (ENTER has two; a far pointer's selector is
+ *	the second)
  * @op: operands, destination first (Intel order)
  * @row: the table's row; NULL while nothing is decoded
  */
@@ -226,6 +232,7 @@ struct emul_insn {
 	u8 rex;
 	u8 vvvv;
 	u8 vl;
+	u8 zreg;
 	bool has_modrm;
 	bool lock;
 	bool p66;
@@ -359,6 +366,7 @@ struct emul {
 	struct emul_insn insn;
 
 	/* private */
+	bool no_write;
 	u16 seg_valid;
 	struct emul_seg seg[EMUL_NR_SREG];
 	u64 saved_gpr[EMUL_NR_GPR];
@@ -410,7 +418,7 @@ enum emul_status emul_decode(struct emul *e);
  *
  * Return: EMUL_OK; EMUL_RETRY when @n bytes do not hold the whole instruction; EMUL_FAULT when it
  * is longer than EMUL_MAX_INSN (#GP) or undefined (#UD); EMUL_UNHANDLEABLE when of unknown length.
- * @insn->len is valid on EMUL_OK.
+ * @insn->len is valid on EMUL_OK; on EMUL_FAULT it is 0 for the over-long case only.
  */
 enum emul_status emul_decode_bytes(struct emul_insn *insn, enum emul_mode mode, const u8 *bytes,
 				   unsigned int n);
