@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What vmmctl's verbs share.
+ */
+#ifndef VMMCTL_H
+#define VMMCTL_H
+
+#include <stdbool.h>
+
+#define VMMCTL_VERSION	"0.1"
+
+/*
+ * Exit status. All are even, so that none is taken for a status of
+ * isa-debug-exit, which is always odd.
+ */
+enum {
+	STATUS_OK = 0,		/* power-off; or the verb did its work */
+	STATUS_USAGE = 2,	/* the command line is wrong */
+	STATUS_SETUP = 4,	/* no device, no permission, bad image, not enough memory */
+	STATUS_RESET = 10,	/* the guest asked for a reset */
+	STATUS_CRASH = 12,	/* the guest's kernel panicked, or triple fault */
+	STATUS_KILLED = 14,	/* Ctrl-A x or a signal ended the VM */
+	STATUS_INTERNAL = 16,	/* the hypervisor could not go on */
+};
+
+int verb_run(int argc, char **argv);
+int verb_info(int argc, char **argv);
+int verb_doctor(int argc, char **argv);
+
+/* Print "vmmctl: " and a line to standard error. */
+void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/**
+ * sandbox_drop() - give up what a running VM does not need (DESIGN D11)
+ *
+ * Drops all capabilities and, with seccomp, all system calls that the event
+ * loop and the vCPU threads started from now on do not make. The caller's
+ * descriptors stay.
+ *
+ * Return: 0 or a negative errno, with vmm_error() set.
+ */
+int sandbox_drop(void);
+
+#endif
