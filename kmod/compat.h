@@ -8,6 +8,7 @@
 
 #include <linux/version.h>
 #include <linux/cpuhotplug.h>
+#include <linux/mm.h>
 #include <asm/cpufeature.h>
 #include <asm/reboot.h>
 
@@ -43,6 +44,43 @@ static inline bool vmm_compat_fred(void)
 #else
 	return false;
 #endif
+}
+
+/* ---- mmu/host.c: pages of the host ---- */
+
+/* Before 6.2 a page that user space must bring in (userfaultfd) waits for fatal signals only. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#define VMM_FOLL_INTERRUPTIBLE	FOLL_INTERRUPTIBLE
+#else
+#define VMM_FOLL_INTERRUPTIBLE	0
+#endif
+
+/* What a VM_IO or VM_PFNMAP mapping maps at @hva; mmap lock held. -EINVAL: nothing. */
+static inline int vmm_compat_follow_pfn(struct vm_area_struct *vma, unsigned long hva,
+					unsigned long *pfn, bool *writable)
+{
+	int r;
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+	struct follow_pfnmap_args args = { .vma = vma, .address = hva };
+
+	r = follow_pfnmap_start(&args);
+	if (r)
+		return r;
+	*pfn = args.pfn;
+	*writable = args.writable;
+	follow_pfnmap_end(&args);
+#else
+	spinlock_t *lock;
+	pte_t *pte;
+
+	r = follow_pte(vma->vm_mm, hva, &pte, &lock);
+	if (r)
+		return r;
+	*pfn = pte_pfn(*pte);
+	*writable = pte_write(*pte);
+	pte_unmap_unlock(pte, lock);
+#endif
+	return 0;
 }
 
 #endif /* VMM_COMPAT_H */

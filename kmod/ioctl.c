@@ -260,7 +260,7 @@ static int vm_irq_line(struct vmm_vm *vm, void *arg)
 	/* -ENXIO before the chip exists; the split chip has no lines either. */
 	if (smp_load_acquire(&vm->irqchip.mode) == VMM_IRQCHIP_NONE)
 		return -ENXIO;
-	vmm_set_irq(vm, KVM_USERSPACE_IRQ_SOURCE_ID, line->irq, !!line->level);
+	vmm_set_irq(vm, VMM_IRQ_SOURCE_USER, line->irq, !!line->level);
 	return 0;
 }
 
@@ -270,7 +270,7 @@ static int vm_irq_line_status(struct vmm_vm *vm, void *arg)
 
 	if (smp_load_acquire(&vm->irqchip.mode) == VMM_IRQCHIP_NONE)
 		return -ENXIO;
-	line->status = vmm_set_irq(vm, KVM_USERSPACE_IRQ_SOURCE_ID, line->irq, !!line->level);
+	line->status = vmm_set_irq(vm, VMM_IRQ_SOURCE_USER, line->irq, !!line->level);
 	return 0;
 }
 

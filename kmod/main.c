@@ -128,7 +128,7 @@ static int cpu_starting(unsigned int cpu)
 	return 0;	/* this phase must not fail; vCPUs refuse to run on such a CPU */
 }
 
-static int cpu_dying(unsigned int cpu)
+static int cpu_leaving(unsigned int cpu)
 {
 	hw_disable_this_cpu(NULL);
 	return 0;
@@ -242,7 +242,7 @@ static int __init vmm_init(void)
 	if (r)
 		goto eventfd;
 	r = cpuhp_setup_state_nocalls(VMM_CPUHP_STARTING, "virt/vmm:starting",
-				      cpu_starting, cpu_dying);
+				      cpu_starting, cpu_leaving);
 	if (r)
 		goto clock;
 	register_syscore_ops(&hw_syscore_ops);

@@ -39,6 +39,9 @@
 #define VMM_MAX_VCPUS		288
 #define VMM_MAX_VCPU_ID		1024
 #define VMM_MAX_CPUID_ENTRIES	256
+#define DR6_FIXED_1	0xffff0ff0ul		/* bits that read as one (SDM 18.2.3) */
+#define DR7_FIXED_1	0x400ul
+#define DR7_GENERAL_DETECT BIT(13)
 #define VMM_MCE_BANKS		32
 #define VMM_GUESTDBG_VALID	(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | \
 				 KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_USE_SW_BP | \
@@ -158,6 +161,7 @@ struct vmm_vcpu {
 	u32 avail, dirty;			/* [v] bits of enum vmm_reg (lazy ones included) */
 	unsigned long cr0, cr2, cr3, cr4;	/* [v] guest's view; see vmm_cr0() */
 	unsigned long cr0_guest_owned, cr4_guest_owned;	/* bits the guest flips without exits */
+	unsigned long cr8;			/* [v] task priority, when there is no LAPIC here */
 	u64 efer, apic_base, xcr0, xss;
 	u64 pdptrs[4];				/* [v] PAE; loaded at CR3 writes */
 	u64 pat;
@@ -377,6 +381,14 @@ int vmm_set_efer(struct vmm_vcpu *vcpu, u64 value, bool host_initiated);
 int vmm_set_dr(struct vmm_vcpu *vcpu, int nr, unsigned long value);	/* 1: #GP */
 unsigned long vmm_get_dr(struct vmm_vcpu *vcpu, int nr);
 int vmm_set_xcr(struct vmm_vcpu *vcpu, u32 index, u64 value);		/* 1: #GP */
+u64 vmm_efer_supported(void);		/* bits any guest may have on this machine (msr.c) */
+
+/* debugreg.c */
+int vmm_handle_dr(struct vmm_vcpu *vcpu);		/* exit handlers */
+int vmm_singlestep_trap(struct vmm_vcpu *vcpu);
+int vmm_debug_exception(struct vmm_vcpu *vcpu);
+void vmm_debug_enter(struct vmm_vcpu *vcpu);		/* irqs off, around an entry */
+void vmm_debug_exit(struct vmm_vcpu *vcpu);
 void vmm_update_db(struct vmm_vcpu *vcpu);	/* recompute effective DRs and tell the backend */
 
 /* ---- events (inject.c) --------------------------------------------------- */
@@ -464,6 +476,7 @@ int vmm_msr_index_list(struct kvm_msr_list __user *user, bool feature);
 int vmm_msr_io(struct vmm_vcpu *vcpu, struct kvm_msrs __user *user, bool write);	/* KVM_GET/SET_MSRS */
 int vmm_msr_feature_io(struct kvm_msrs __user *user);	/* system KVM_GET_MSRS */
 void vmm_msr_init(void);			/* at load: which of the listed MSRs exist here */
+void vmm_msr_vcpu_create(struct vmm_vcpu *vcpu);
 u64 vmm_mce_cap(void);			/* KVM_X86_GET_MCE_CAP_SUPPORTED */
 
 /* ---- FPU (fpu.c) --------------------------------------------------------- */
@@ -506,6 +519,7 @@ int vmm_clock_set(struct vmm_vm *vm, const struct kvm_clock_data *data);
 u64 vmm_guest_tsc(struct vmm_vcpu *vcpu, u64 host_tsc);
 void vmm_guest_tsc_write(struct vmm_vcpu *vcpu, u64 value, bool host);	/* IA32_TSC */
 void vmm_tsc_adjust_write(struct vmm_vcpu *vcpu, u64 value, bool host);	/* IA32_TSC_ADJUST */
+void vmm_guest_tsc_adjust(struct vmm_vcpu *vcpu, s64 delta);	/* guest wrote IA32_TSC_ADJUST */
 bool vmm_pv_msr(u32 index);			/* one of ours below */
 int vmm_pv_msr_get(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
 int vmm_pv_msr_set(struct vmm_vcpu *vcpu, struct vmm_msr *msr);

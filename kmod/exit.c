@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KVM_RUN: from user space into the guest and back. It reads top to bottom:
+ * vmm_vcpu_run() finishes what user space owed us, loops over enter_guest() and
+ * sleep_halted(), and tells user space why it ended. What each exit means is in
+ * handlers.c.
+ */
+#include <linux/entry-kvm.h>
+#include <linux/kvm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
+#include <linux/uaccess.h>
+
+#include "guest_state.h"
+#include "vmm.h"
+#include "ioctl.h"
+#include "trace.h"
+
+/* ---- before an entry ------------------------------------------------------------ */
+
+/*
+ * Serve requests. Returns 1 to go on, else what vmm_vcpu_run() returns (run is
+ * filled in for 0).
+ */
+static int serve_requests(struct vmm_vcpu *vcpu)
+{
+	if (vmm_test_request(vcpu, VMM_REQ_DEAD))
+		return -EIO;
+	vmm_check_request(vcpu, VMM_REQ_KICK);
+	vmm_flush_vcpu_requests(vcpu);
+	vmm_check_request(vcpu, VMM_REQ_RELOAD_ROOT);
+	if (vmm_check_request(vcpu, VMM_REQ_CLOCK_UPDATE)) {
+		int r = vmm_clock_update(vcpu);
+
+		if (r < 0)
+			return r;
+	}
+	if (vmm_check_request(vcpu, VMM_REQ_TIMER)) {
+		vmm_lapic_timer_expired(vcpu);
+		vmm_make_request(vcpu, VMM_REQ_EVENT);
+	}
+	if (vmm_check_request(vcpu, VMM_REQ_NMI))
+		vmm_collect_nmis(vcpu);
+	vmm_check_request(vcpu, VMM_REQ_SCAN_IOAPIC);
+	if (vmm_check_request(vcpu, VMM_REQ_TRIPLE_FAULT)) {
+		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+		return 0;
+	}
+	if (vcpu->eoi_exit_vector >= 0) {
+		vcpu->run->exit_reason = KVM_EXIT_IOAPIC_EOI;
+		vcpu->run->eoi.vector = vcpu->eoi_exit_vector;
+		vcpu->eoi_exit_vector = -1;
+		return 0;
+	}
+	return 1;
+}
+
+/* Split or no irqchip: does user space wait for the chance to inject? */
+static bool user_wants_irq_window(struct vmm_vcpu *vcpu)
+{
+	return vcpu->run->request_interrupt_window &&
+	       smp_load_acquire(&vcpu->vm->irqchip.mode) != VMM_IRQCHIP_FULL;
+}
+
+static bool user_may_inject(struct vmm_vcpu *vcpu)
+{
+	if (vcpu->vm->irqchip.mode == VMM_IRQCHIP_SPLIT &&
+	    (vcpu->user_irq >= 0 || !vmm_lapic_accepts_pic(vcpu)))
+		return false;
+	return !vcpu->interrupt.injected && !vcpu->exception.injected &&
+	       !vcpu->exception.pending && vmm_backend.irq_allowed(vcpu);
+}
+
+/* TIF_NOTIFY_RESUME work can wait for the way back to user space, but not for ever. */
+static bool resume_work_overdue(struct vmm_vcpu *vcpu)
+{
+	if (likely(!test_thread_flag(TIF_NOTIFY_RESUME)))
+		return false;
+	if (!vcpu->resume_work_deadline) {
+		vcpu->resume_work_deadline = (jiffies + HZ / 20) ?: 1;
+		return false;
+	}
+	return time_after(jiffies, vcpu->resume_work_deadline);
+}
+
+/* Work that only the thread itself can do, away from the guest. */
+static bool thread_work_pending(void)
+{
+	return need_resched() || signal_pending(current);
+}
+
+/* ---- one entry --------------------------------------------------------------------- */
+
+/*
+ * Enter the guest once and handle why it came back. SRCU is held on entry and on
+ * return, but not while the guest runs.
+ *
+ * Return: 1 to go on, 0 to user space with run filled in, or -errno.
+ */
+static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
+{
+	struct vmm_vm *vm = vcpu->vm;
+	enum vmm_exit_reason reason;
+	int r;
+
+	if (unlikely(READ_ONCE(vcpu->requests) & ~BIT(VMM_REQ_EVENT)) ||
+	    unlikely(vcpu->eoi_exit_vector >= 0)) {
+		r = serve_requests(vcpu);
+		if (r <= 0)
+			return r;
+	}
+	if (vmm_check_request(vcpu, VMM_REQ_EVENT) || user_wants_irq_window(vcpu)) {
+		if (vcpu->lapic) {
+			vmm_lapic_accept_events(vcpu);
+			if (vcpu->mp_state != KVM_MP_STATE_RUNNABLE)
+				return 1;
+		}
+		r = vmm_inject_pending(vcpu);
+		if (r < 0)
+			return r;
+		if (user_wants_irq_window(vcpu))
+			vmm_backend.open_irq_window(vcpu);
+		if (vcpu->lapic) {
+			vmm_lapic_update_cr8_intercept(vcpu);
+			vmm_pv_eoi_sync_to(vcpu);
+		}
+	}
+
+	preempt_disable();
+	if (unlikely(!vmm_hw_enabled())) {
+		/* This CPU came up without entering VMX or SVM operation. */
+		preempt_enable();
+		vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+		vcpu->run->fail_entry.hardware_entry_failure_reason = 0;
+		vcpu->run->fail_entry.cpu = raw_smp_processor_id();
+		return 0;
+	}
+	vmm_mmu_load(vcpu);
+	vmm_backend.prepare_switch(vcpu);
+	local_irq_disable();
+	srcu_read_unlock(&vm->srcu, *srcu);
+	/* Whoever made a request before this sees IN_GUEST or we see the request. */
+	smp_store_mb(vcpu->mode, VMM_IN_GUEST);
+	if (unlikely(READ_ONCE(vcpu->requests) || thread_work_pending() || vmm_rebooting)) {
+		smp_store_mb(vcpu->mode, VMM_OUTSIDE_GUEST);
+		local_irq_enable();
+		preempt_enable();
+		*srcu = srcu_read_lock(&vm->srcu);
+		vmm_backend.cancel_injection(vcpu);
+		vmm_make_request(vcpu, VMM_REQ_EVENT);
+		return vmm_rebooting ? -EIO : 1;
+	}
+
+	trace_vmm_entry(vcpu);
+	vmm_fpu_enter(vcpu);
+	vmm_debug_enter(vcpu);
+	guest_timing_enter_irqoff();
+
+	vmm_backend.run(vcpu);
+
+	vmm_debug_exit(vcpu);
+	vmm_fpu_exit(vcpu);
+	smp_store_mb(vcpu->mode, VMM_OUTSIDE_GUEST);
+	vcpu->stats.exits++;
+	/*
+	 * A host interrupt that ended the guest's turn is taken here, on the
+	 * guest's time; ours starts after it.
+	 */
+	local_irq_enable();
+	vcpu->stats.irq_exits += vcpu->exit.reason == VMM_EXIT_INTR;
+	local_irq_disable();
+	guest_timing_exit_irqoff();
+	local_irq_enable();
+	preempt_enable();
+
+	*srcu = srcu_read_lock(&vm->srcu);
+	if (vcpu->pv_eoi)
+		vmm_pv_eoi_sync_from(vcpu);
+	trace_vmm_exit(vcpu);
+
+	reason = vcpu->exit.reason;
+	if (WARN_ON_ONCE((unsigned int)reason >= VMM_NR_EXITS))
+		reason = VMM_EXIT_UNKNOWN;
+	reason = array_index_nospec(reason, VMM_NR_EXITS);
+	vcpu->stats.exit_count[reason]++;
+	if (reason == VMM_EXIT_NONE || reason == VMM_EXIT_INTR)
+		return 1;
+	return vmm_exit_handlers[reason](vcpu);
+}
+
+/* ---- a halted guest ------------------------------------------------------------------ */
+
+static bool must_wake(struct vmm_vcpu *vcpu)
+{
+	return vmm_has_events(vcpu) || signal_pending(current) ||
+	       vmm_test_request(vcpu, VMM_REQ_DEAD) || vcpu->run->immediate_exit ||
+	       vmm_test_request(vcpu, VMM_REQ_KICK);
+}
+
+/* Wake-ups often follow a halt closely; looking for a while is cheaper than sleeping. */
+static bool poll_for_wake(struct vmm_vcpu *vcpu)
+{
+	ktime_t end;
+
+	if (!READ_ONCE(vcpu->vm->halt_poll_ns) || num_online_cpus() == 1)
+		return false;
+	end = ktime_add_ns(ktime_get(), READ_ONCE(vcpu->vm->halt_poll_ns));
+	do {
+		if (must_wake(vcpu)) {
+			vcpu->stats.halt_poll_success++;
+			return true;
+		}
+		cpu_relax();
+	} while (!need_resched() && ktime_before(ktime_get(), end));
+	vcpu->stats.halt_poll_fail++;
+	return false;
+}
+
+/*
+ * Sleep until something concerns the vCPU. Returns 1, its mp_state updated when an
+ * event ended the halt.
+ */
+static int sleep_halted(struct vmm_vcpu *vcpu, int *srcu)
+{
+	struct vmm_vm *vm = vcpu->vm;
+
+	srcu_read_unlock(&vm->srcu, *srcu);
+	if (vcpu->mp_state != KVM_MP_STATE_HALTED || !poll_for_wake(vcpu)) {
+		prepare_to_rcuwait(&vcpu->wait);
+		for (;;) {
+			set_current_state(TASK_INTERRUPTIBLE);
+			if (must_wake(vcpu))
+				break;
+			schedule();
+		}
+		finish_rcuwait(&vcpu->wait);
+	}
+	*srcu = srcu_read_lock(&vm->srcu);
+
+	vmm_check_request(vcpu, VMM_REQ_KICK);
+	if (vmm_test_request(vcpu, VMM_REQ_DEAD))
+		return -EIO;
+	if (vmm_check_request(vcpu, VMM_REQ_TIMER))
+		vmm_lapic_timer_expired(vcpu);
+	vmm_collect_nmis(vcpu);
+	if (vcpu->lapic)
+		vmm_lapic_accept_events(vcpu);
+	if (vcpu->mp_state == KVM_MP_STATE_HALTED && vmm_has_events(vcpu))
+		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+	vmm_make_request(vcpu, VMM_REQ_EVENT);
+	return 1;
+}
+
+/**
+ * vmm_halt() - the guest executed HLT; RIP is already past it
+ * @vcpu: vCPU thread
+ *
+ * Return: 1 to sleep in the module, 0 to leave it to user space (no irqchip here).
+ */
+int vmm_halt(struct vmm_vcpu *vcpu)
+{
+	vcpu->stats.halt_exits++;
+	if (!vcpu->lapic) {
+		vcpu->run->exit_reason = KVM_EXIT_HLT;
+		return 0;
+	}
+	vcpu->mp_state = KVM_MP_STATE_HALTED;
+	if (vmm_has_events(vcpu)) {
+		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+		vmm_make_request(vcpu, VMM_REQ_EVENT);
+	}
+	return 1;
+}
+
+/* ---- the loop ------------------------------------------------------------------------- */
+
+static int run_loop(struct vmm_vcpu *vcpu, int *srcu)
+{
+	int r;
+
+	for (;;) {
+		if (vcpu->mp_state == KVM_MP_STATE_RUNNABLE)
+			r = enter_guest(vcpu, srcu);
+		else
+			r = sleep_halted(vcpu, srcu);
+		if (r <= 0)
+			return r;
+		if (user_wants_irq_window(vcpu) && user_may_inject(vcpu)) {
+			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+			vcpu->stats.request_irq_exits++;
+			return 0;
+		}
+		if (signal_pending(current)) {
+			vcpu->run->exit_reason = KVM_EXIT_INTR;
+			vcpu->stats.signal_exits++;
+			return -EINTR;
+		}
+		if (resume_work_overdue(vcpu)) {
+			/*
+			 * Go once through the kernel's exit path, which does the
+			 * work and restarts the system call, unseen by user space.
+			 */
+			vcpu->resume_work_deadline = 0;
+			set_thread_flag(TIF_SIGPENDING);
+			return -ERESTARTNOINTR;
+		}
+		if (need_resched()) {
+			srcu_read_unlock(&vcpu->vm->srcu, *srcu);
+			cond_resched();
+			*srcu = srcu_read_lock(&vcpu->vm->srcu);
+		}
+	}
+}
+
+static void note_thread(struct vmm_vcpu *vcpu)
+{
+	struct pid *old = rcu_access_pointer(vcpu->pid), *new;
+
+	if (likely(old == task_pid(current)))
+		return;
+	new = get_task_pid(current, PIDTYPE_PID);
+	rcu_assign_pointer(vcpu->pid, new);
+	if (old) {
+		synchronize_rcu();
+		put_pid(old);
+	}
+}
+
+/* What user space reads from kvm_run after every KVM_RUN. */
+static void report_state(struct vmm_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->if_flag = !!(vmm_rflags(vcpu) & X86_EFLAGS_IF);
+	run->cr8 = vmm_get_cr8(vcpu);
+	run->apic_base = vcpu->apic_base;
+	run->ready_for_interrupt_injection =
+		smp_load_acquire(&vcpu->vm->irqchip.mode) == VMM_IRQCHIP_FULL ||
+		user_may_inject(vcpu);
+}
+
+static int dead_exit(struct vmm_vcpu *vcpu)
+{
+	vmm_internal_error(vcpu, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON);
+	return 0;
+}
+
+/* What is left of the exit user space has just handled, then the loop. */
+static int resume(struct vmm_vcpu *vcpu, int *srcu)
+{
+	int r;
+
+	if (!vmm_irqchip_in_module(&vcpu->vm->irqchip) && vmm_set_cr8(vcpu, vcpu->run->cr8))
+		return -EINVAL;
+	if (vcpu->io.complete) {
+		int (*complete)(struct vmm_vcpu *vcpu) = vcpu->io.complete;
+
+		vcpu->io.complete = NULL;
+		r = complete(vcpu);
+		if (r <= 0)
+			return r;
+	}
+	if (READ_ONCE(vcpu->run->immediate_exit))
+		return -EINTR;
+	vcpu->resume_work_deadline = 0;
+	return run_loop(vcpu, srcu);
+}
+
+/* An application processor that nobody has started yet. */
+static int wait_for_sipi(struct vmm_vcpu *vcpu, int *srcu)
+{
+	int r;
+
+	if (READ_ONCE(vcpu->run->immediate_exit))
+		return -EINTR;
+	r = sleep_halted(vcpu, srcu);
+	if (r < 0)
+		return r;
+	if (signal_pending(current)) {
+		vcpu->run->exit_reason = KVM_EXIT_INTR;
+		vcpu->stats.signal_exits++;
+		return -EINTR;
+	}
+	return -EAGAIN;
+}
+
+/**
+ * vmm_vcpu_run() - KVM_RUN
+ * @vcpu: vcpu->mutex held, not loaded
+ *
+ * Return: 0 with vcpu->run describing the exit; -EINTR on a signal or
+ * immediate_exit; -EAGAIN after waiting for a startup IPI; -EFAULT, -EINVAL,
+ * -ENOMEM as KVM_RUN documents.
+ */
+int vmm_vcpu_run(struct vmm_vcpu *vcpu)
+{
+	struct vmm_vm *vm = vcpu->vm;
+	sigset_t saved;
+	int r, srcu;
+
+	note_thread(vcpu);
+	if (vcpu->sigset_active)
+		sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
+	vcpu->run->flags = 0;
+	vcpu->launched_once = true;
+	vmm_vcpu_load(vcpu);
+	vmm_fpu_load(vcpu);
+	srcu = srcu_read_lock(&vm->srcu);
+
+	if (READ_ONCE(vm->dead))
+		r = -EIO;
+	else if (vcpu->run->kvm_valid_regs || vcpu->run->kvm_dirty_regs)
+		r = -EINVAL;	/* KVM_CAP_SYNC_REGS is 0 */
+	else if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED)
+		r = wait_for_sipi(vcpu, &srcu);
+	else
+		r = resume(vcpu, &srcu);
+	if (READ_ONCE(vm->dead))
+		r = dead_exit(vcpu);
+	else
+		report_state(vcpu);
+
+	srcu_read_unlock(&vm->srcu, srcu);
+	vmm_fpu_put(vcpu);
+	vmm_vcpu_put(vcpu);
+	if (vcpu->sigset_active) {
+		sigprocmask(SIG_SETMASK, &saved, NULL);
+	}
+	return r;
+}
