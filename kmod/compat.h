@@ -76,6 +76,7 @@ static inline int vmm_compat_follow_pfn(struct vm_area_struct *vma, unsigned lon
 	r = follow_pte(vma->vm_mm, hva, &pte, &lock);
 	if (r)
 		return r;
+	__acquire(lock);	/* for sparse: follow_pte() does not say so */
 	*pfn = pte_pfn(*pte);
 	*writable = pte_write(*pte);
 	pte_unmap_unlock(pte, lock);

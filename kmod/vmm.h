@@ -49,7 +49,7 @@
 #define VMM_USER_MEM_SLOTS	509		/* as KVM: 512 less its private ones */
 
 typedef u64 gpa_t;
-typedef u64 gva_t;
+typedef unsigned long gva_t;
 typedef u64 gfn_t;
 
 /* General registers in the order instructions encode them; the rest follow. */

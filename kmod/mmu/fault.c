@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A guest access found no translation that allows it. Nearly always the answer is to
+ * ask the host for the page and to map it; the CPU then runs the access again.
+ */
+#include <linux/sched/signal.h>
+
+#include "vmm.h"
+#include "mmu/internal.h"
+
+struct fault {
+	struct vmm_slot *slot;
+	u64 gfn;
+	unsigned long hva;
+	u32 access;		/* VMM_ACCESS_* */
+	bool write, exec;
+	unsigned long seq;	/* notifier_seq before the host was asked */
+	struct vmm_host_page host;
+};
+
+/*
+ * Is the mapping all right already, or would be if write-protection for the dirty log
+ * were lifted? Then the host need not be asked: what it allowed is in the entry, and
+ * would not be there any more had it changed its mind.
+ */
+static bool fault_fast(struct vmm_vm *vm, const struct fault *f)
+{
+	struct vmm_mmu *mmu = &vm->mmu;
+	u32 rights = (f->write ? VMM_PT_WRITE : 0) | (f->exec ? VMM_PT_EXEC : 0);
+	bool fixed = false, wrote = false;
+	u64 *entry;
+	int level;
+
+	read_lock(&mmu->lock);
+	entry = vmm_pt_lookup(&mmu->pt, f->gfn, &level);
+	if (entry) {
+		fixed = vmm_pt_permits(&mmu->pt, pt_read(entry), rights);
+		/* A huge leaf would log 4 KiB and let 2 MiB be written. */
+		if (!fixed && f->write && (level == VMM_PT_4K || !f->slot->dirty_bitmap) &&
+		    vmm_pt_permits(&mmu->pt, pt_read(entry), rights & ~VMM_PT_WRITE))
+			fixed = wrote = vmm_pt_allow_write(&mmu->pt, entry);
+	}
+	read_unlock(&mmu->lock);
+	if (wrote)
+		vmm_mark_dirty(vm, f->slot, f->gfn);
+	return fixed;
+}
+
+/* Has the host changed its mind since it was asked? Lock held. */
+static bool fault_is_stale(const struct vmm_mmu *mmu, const struct fault *f)
+{
+	return vmm_notifier_overlaps(mmu, f->hva, f->hva + PAGE_SIZE) ||
+	       mmu->notifier_seq != f->seq;
+}
+
+/* The largest leaf that may map the page. Lock held, the fault is not stale. */
+static int fault_level(struct vmm_vm *vm, const struct fault *f)
+{
+	const struct vmm_slot *slot = f->slot;
+	u64 base_hfn = slot->userspace_addr >> PAGE_SHIFT;
+	int level;
+
+	/* The dirty log wants to know each 4 KiB. */
+	if (f->host.special || slot->dirty_bitmap || (f->exec && vmm_mmu_nx_huge))
+		return VMM_PT_4K;
+
+	level = min_t(int, vmm_host_level(vm->mm, f->hva), vm->mmu.pt.max_leaf);
+	for (; level > VMM_PT_4K; level--) {
+		u64 pages = vmm_pt_pages(level), first = f->gfn & ~(pages - 1);
+		unsigned long hva;
+
+		/* Guest frame and host page must be aligned alike, ... */
+		if ((slot->base_gfn ^ base_hfn) & (pages - 1))
+			continue;
+		/* ... the slot must contain it all, and the host be leaving it all alone. */
+		if (first < slot->base_gfn || first + pages > slot->base_gfn + slot->npages)
+			continue;
+		hva = f->hva & ~((pages << PAGE_SHIFT) - 1);
+		if (!vmm_notifier_overlaps(&vm->mmu, hva, hva + (pages << PAGE_SHIFT)))
+			break;
+	}
+	return level;
+}
+
+static enum vmm_pt_result fault_map(struct vmm_vcpu *vcpu, const struct fault *f, bool exclusive)
+{
+	struct vmm_vm *vm = vcpu->vm;
+	struct vmm_pt_leaf leaf = {
+		.level = fault_level(vm, f),
+		.host_write = f->host.writable && !(f->slot->flags & KVM_MEM_READONLY),
+		.dirty = f->write,
+		.special = f->host.special,
+		.uncached = f->host.uncached,
+	};
+
+	leaf.pfn = f->host.pfn & ~(vmm_pt_pages(leaf.level) - 1);
+	leaf.exec = leaf.level == VMM_PT_4K || !vmm_mmu_nx_huge;
+	/* Logged memory becomes writable by being written only. */
+	leaf.write = leaf.host_write && (f->write || !f->slot->dirty_bitmap);
+	return vmm_pt_map(&vm->mmu.pt, &vcpu->mmu.cache, f->gfn, &leaf, exclusive);
+}
+
+static int fault_install(struct vmm_vcpu *vcpu, const struct fault *f)
+{
+	struct vmm_vm *vm = vcpu->vm;
+	struct vmm_mmu *mmu = &vm->mmu;
+	enum vmm_pt_result r;
+
+	read_lock(&mmu->lock);
+	r = fault_is_stale(mmu, f) ? VMM_PT_SPURIOUS : fault_map(vcpu, f, false);
+	read_unlock(&mmu->lock);
+
+	if (r == VMM_PT_NEED_EXCLUSIVE) {
+		vmm_mmu_lock(vm);
+		r = fault_is_stale(mmu, f) ? VMM_PT_SPURIOUS : fault_map(vcpu, f, true);
+		vmm_mmu_unlock(vm);
+	}
+	if (WARN_ON_ONCE(r == VMM_PT_NEED_EXCLUSIVE || r == VMM_PT_NEED_TABLES))
+		return -EIO;
+	if (r == VMM_PT_MAPPED) {
+		vcpu->stats.pf_fixed++;
+		/* After the mapping: a log fetched before this shows the page next time. */
+		if (f->write)
+			vmm_mark_dirty(vm, f->slot, f->gfn);
+	}
+	return VMM_FAULT_RETRY;
+}
+
+/**
+ * vmm_mmu_fault() - A guest access had no translation, or not the rights.
+ * @vcpu: own thread, loaded or not; vm->srcu held for reading; may sleep
+ * @gpa: guest-physical address
+ * @access: VMM_ACCESS_*
+ *
+ * Return: VMM_FAULT_RETRY: enter again, be it that the access is mapped now or that
+ * the host was changing its mind; VMM_FAULT_MMIO: no slot is there, or it may not be
+ * written: emulate; -EFAULT: the host memory behind the slot cannot be had; -EINTR:
+ * a signal is pending; -ENOMEM.
+ */
+int vmm_mmu_fault(struct vmm_vcpu *vcpu, u64 gpa, u32 access)
+{
+	struct vmm_vm *vm = vcpu->vm;
+	struct fault f = {
+		.gfn = gpa >> PAGE_SHIFT,
+		.access = access,
+		.write = access & VMM_ACCESS_WRITE,
+		.exec = access & VMM_ACCESS_EXEC,
+	};
+	int r;
+
+	vcpu->stats.pf_taken++;
+	f.slot = vmm_vcpu_find_slot(vcpu, f.gfn);
+	if (!f.slot || (f.write && (f.slot->flags & KVM_MEM_READONLY))) {
+		vcpu->stats.pf_mmio++;
+		return VMM_FAULT_MMIO;
+	}
+
+	if ((access & VMM_ACCESS_PRESENT) && fault_fast(vm, &f)) {
+		vcpu->stats.pf_fixed++;
+		return VMM_FAULT_RETRY;
+	}
+
+	r = vmm_mmu_topup(vcpu);
+	if (r)
+		return r;
+
+	f.hva = vmm_gfn_to_hva(f.slot, f.gfn);
+	f.seq = READ_ONCE(vm->mmu.notifier_seq);
+	/* The number before the page: an invalidation in between is then noticed. */
+	smp_rmb();
+
+	r = vmm_host_get(vm->mm, f.hva, f.write, !(f.slot->flags & KVM_MEM_READONLY), &f.host);
+	if (r == -EAGAIN)
+		return VMM_FAULT_RETRY;
+	if (r == -EHWPOISON) {
+		/* As if the process had touched it: it decides what its guest sees. */
+		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)f.hva, PAGE_SHIFT, current);
+		return VMM_FAULT_RETRY;
+	}
+	if (r)
+		return r;
+
+	r = fault_install(vcpu, &f);
+	vmm_host_put(&f.host);
+	return r;
+}
