@@ -155,6 +155,7 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 	vmm_fpu_enter(vcpu);
 	vmm_debug_enter(vcpu);
 	guest_timing_enter_irqoff();
+	vmm_flush_assert_entry(vcpu);
 
 	vmm_backend.run(vcpu);
 

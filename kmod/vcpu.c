@@ -104,6 +104,8 @@ static void load_on(struct vmm_vcpu *vcpu, int cpu)
 	vmm_backend.vcpu_load(vcpu, cpu);
 	WRITE_ONCE(vcpu->cpu, cpu);
 	vmm_clock_vcpu_load(vcpu, cpu);
+	if (vcpu->last_cpu != cpu)
+		vmm_flush_vcpu_moved(vcpu);
 	vcpu->last_cpu = cpu;
 }
 

@@ -12,7 +12,6 @@ struct fault {
 	struct vmm_slot *slot;
 	u64 gfn;
 	unsigned long hva;
-	u32 access;		/* VMM_ACCESS_* */
 	bool write, exec;
 	unsigned long seq;	/* notifier_seq before the host was asked */
 	struct vmm_host_page host;
@@ -117,12 +116,9 @@ static int fault_install(struct vmm_vcpu *vcpu, const struct fault *f)
 	}
 	if (WARN_ON_ONCE(r == VMM_PT_NEED_EXCLUSIVE || r == VMM_PT_NEED_TABLES))
 		return -EIO;
-	if (r == VMM_PT_MAPPED) {
-		vcpu->stats.pf_fixed++;
-		/* After the mapping: a log fetched before this shows the page next time. */
-		if (f->write)
-			vmm_mark_dirty(vm, f->slot, f->gfn);
-	}
+	/* After the mapping: a log fetched before this shows the page next time. */
+	if (r == VMM_PT_MAPPED && f->write)
+		vmm_mark_dirty(vm, f->slot, f->gfn);
 	return VMM_FAULT_RETRY;
 }
 
@@ -142,23 +138,17 @@ int vmm_mmu_fault(struct vmm_vcpu *vcpu, u64 gpa, u32 access)
 	struct vmm_vm *vm = vcpu->vm;
 	struct fault f = {
 		.gfn = gpa >> PAGE_SHIFT,
-		.access = access,
 		.write = access & VMM_ACCESS_WRITE,
 		.exec = access & VMM_ACCESS_EXEC,
 	};
 	int r;
 
-	vcpu->stats.pf_taken++;
 	f.slot = vmm_vcpu_find_slot(vcpu, f.gfn);
-	if (!f.slot || (f.write && (f.slot->flags & KVM_MEM_READONLY))) {
-		vcpu->stats.pf_mmio++;
+	if (!f.slot || (f.write && (f.slot->flags & KVM_MEM_READONLY)))
 		return VMM_FAULT_MMIO;
-	}
 
-	if ((access & VMM_ACCESS_PRESENT) && fault_fast(vm, &f)) {
-		vcpu->stats.pf_fixed++;
+	if ((access & VMM_ACCESS_PRESENT) && fault_fast(vm, &f))
 		return VMM_FAULT_RETRY;
-	}
 
 	r = vmm_mmu_topup(vcpu);
 	if (r)

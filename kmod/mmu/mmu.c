@@ -324,4 +324,6 @@ void vmm_mmu_load(struct vmm_vcpu *vcpu)
 		return;
 	vmm_backend.set_root(vcpu, mmu->root_pa, mmu->pt.levels);
 	vcpu->mmu.loaded_root = mmu->root_pa;
+	/* A flush that was served before could not name this root. */
+	vmm_backend.flush_tlb(vcpu);
 }
