@@ -341,6 +341,8 @@ struct emul_ops {
  *
  * Out:
  * @fault: on EMUL_FAULT
+ * @commits: grows with each iteration a REP instruction has finished: data that the glue keeps
+ *	for re-execution belongs to earlier iterations when it has changed
  * @rep_pending: EMUL_OK, but a REP instruction has iterations left; RIP is still its own
  * @int_shadow: EMUL_SHADOW_*, on EMUL_OK
  * @branched: a branch was taken (for BTF and next-RIP users)
@@ -360,6 +362,7 @@ struct emul {
 	u64 rflags;
 
 	struct emul_fault fault;
+	u32 commits;
 	bool rep_pending;
 	bool branched;
 	u8 int_shadow;

@@ -112,6 +112,7 @@ static enum emul_status repeat(struct emul *e, emul_handler_t one, bool until_zf
 		TRY(emul_commit_writes(e));
 		emul_set_reg(e, EMUL_RCX, e->insn.adsize, e->gpr[EMUL_RCX] - 1);
 		emul_checkpoint(e);
+		e->commits++;
 		if (until_zf) {
 			zf = e->rflags & X86_ZF;
 			if (zf != (e->insn.rep == 0xf3))
@@ -290,6 +291,7 @@ static enum emul_status string_io(struct emul *e, bool in)
 			return EMUL_OK;
 		emul_set_reg(e, EMUL_RCX, e->insn.adsize, e->gpr[EMUL_RCX] - n);
 		emul_checkpoint(e);
+		e->commits++;
 		done += n * size;
 	} while (rep_count(e) && !e->stop && done < EMUL_REP_MAX && !(e->rflags & X86_TF));
 	e->rep_pending = rep_count(e) != 0;

@@ -1,0 +1,1178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The emulator (emul/) tied to a vCPU: its registers, its memory through the guest's page tables,
+ * devices in the module and in user space.
+ *
+ * Device accesses that user space must serve end KVM_RUN in the middle of an instruction. Reads:
+ * the callback fills kvm_run and answers EMUL_IO_NEEDED; with the answer the instruction is
+ * executed again from its start, and finds what it has read before (device reads have side
+ * effects) in a log. Writes are queued, the instruction completes, and the queue is then worked
+ * off, one KVM_EXIT_MMIO of at most 8 bytes each.
+ *
+ * All of it runs on the vCPU thread with SRCU held, and may sleep.
+ */
+#include <linux/kvm.h>
+#include <linux/slab.h>
+
+#include "vmm.h"
+#include "trace.h"
+#include "emul/emul.h"
+#include "mmu/gwalk.h"
+
+/* One instruction moves at most 64 bytes each way: 8 fragments, more when misaligned */
+#define MAX_READS	40
+#define MAX_WRITES	40
+
+struct fragment {
+	u64 gpa;
+	u32 len;
+	u8 data[8];
+};
+
+enum need { NEED_NOTHING, NEED_MMIO_READ, NEED_PIO_IN };
+
+/**
+ * struct vmm_emulation - a vCPU's emulation; [v] throughout
+ * @e: the library's state
+ * @vcpu: owner
+ * @need: what user space has been asked for
+ * @reads: device reads that this iteration has done
+ * @nreads: how many
+ * @read_at: how many of them the present execution has passed
+ * @commits: e.commits for which @reads holds
+ * @writes: device writes for user space, in order
+ * @nwrites: how many
+ * @write_at: how many of them user space has seen
+ * @pio: the string or port input or output under way in vcpu->pio_data
+ * @pio_in_valid: input for @pio has arrived
+ * @pio_out: output is to be shown to user space
+ * @hint_la: linear address whose translation the exit has given
+ * @hint_gpa: its guest-physical address
+ * @hint_access: VMM_ACCESS_* the CPU has checked there
+ * @halt: HLT was executed
+ * @tpr_lowered: CR8 was lowered, and user space holds the LAPIC
+ * @trap: RFLAGS.TF was set when the instruction began
+ */
+struct vmm_emulation {
+	struct emul e;
+	struct vmm_vcpu *vcpu;
+	enum need need;
+	struct fragment reads[MAX_READS];
+	unsigned int nreads, read_at;
+	u32 commits;
+	struct fragment writes[MAX_WRITES];
+	unsigned int nwrites, write_at;
+	struct {
+		u16 port;
+		u8 size;
+		u32 count;
+	} pio;
+	bool pio_in_valid, pio_out;
+	u64 hint_la, hint_gpa;
+	u32 hint_access;
+	bool halt, tpr_lowered, trap;
+};
+
+static struct vmm_emulation *to_em(struct emul *e)
+{
+	return container_of(e, struct vmm_emulation, e);
+}
+
+static struct vmm_vcpu *to_vcpu(struct emul *e)
+{
+	return to_em(e)->vcpu;
+}
+
+/* ---- memory ----------------------------------------------------------------- */
+
+static u32 mmu_access(const struct emul *e, unsigned int acc)
+{
+	u32 access = acc & EMUL_ACC_WRITE ? VMM_ACCESS_WRITE : VMM_ACCESS_READ;
+
+	if (acc & EMUL_ACC_FETCH)
+		access = VMM_ACCESS_EXEC;
+	if (acc & EMUL_ACC_SYSTEM)
+		access |= VMM_ACCESS_IMPLICIT;
+	else if (e->cpl == 3)
+		access |= VMM_ACCESS_USER;
+	return access;
+}
+
+/* Translate; the exit's own translation serves when it covers the access */
+static enum emul_status translate(struct emul *e, u64 la, unsigned int acc, u64 *gpa)
+{
+	struct vmm_emulation *em = to_em(e);
+	u32 access = mmu_access(e, acc), error;
+	int r;
+
+	if (em->hint_access && !((la ^ em->hint_la) & PAGE_MASK) && (access & em->hint_access) &&
+	    !(access & VMM_ACCESS_IMPLICIT)) {
+		*gpa = (em->hint_gpa & PAGE_MASK) | (la & ~PAGE_MASK);
+		return EMUL_OK;
+	}
+	r = vmm_gva_to_gpa(em->vcpu, la, access, gpa, &error);
+	if (!r)
+		return EMUL_OK;
+	if (r < 0)
+		return EMUL_UNHANDLEABLE;
+	e->fault = (struct emul_fault) {
+		.kind = EMUL_EV_FAULT, .vector = PF_VECTOR, .has_error = true,
+		.error = error, .cr2 = la,
+	};
+	return EMUL_FAULT;
+}
+
+/* A page that is not (this way) accessible memory: the LAPIC's, a hole, a read-only slot */
+static bool is_device(struct vmm_vcpu *vcpu, u64 gpa, bool write)
+{
+	struct vmm_slot *slot;
+
+	if (vcpu->lapic && vmm_lapic_owns_gpa(vcpu, gpa))
+		return true;
+	slot = vmm_vcpu_find_slot(vcpu, gpa >> PAGE_SHIFT);
+	return !slot || (write && (slot->flags & KVM_MEM_READONLY));
+}
+
+static unsigned int page_part(u64 addr, unsigned int len)
+{
+	return min_t(unsigned int, len, PAGE_SIZE - (addr & ~PAGE_MASK));
+}
+
+/* A new iteration of a REP instruction has begun: its reads are new ones */
+static void new_iteration(struct vmm_emulation *em)
+{
+	if (em->commits == em->e.commits)
+		return;
+	em->commits = em->e.commits;
+	em->nreads = 0;
+	em->read_at = 0;
+	em->pio_in_valid = false;
+}
+
+static enum emul_status device_read_part(struct vmm_emulation *em, u64 gpa, void *data,
+					 unsigned int len)
+{
+	struct kvm_run *run = em->vcpu->run;
+	struct fragment *f;
+	int r;
+
+	new_iteration(em);
+	if (em->read_at < em->nreads) {
+		f = &em->reads[em->read_at];
+		if (f->gpa != gpa || f->len != len)
+			return EMUL_RETRY;	/* not the execution that did these reads */
+		em->read_at++;
+		memcpy(data, f->data, len);
+		return EMUL_OK;
+	}
+	if (em->nreads == MAX_READS)
+		return EMUL_UNHANDLEABLE;
+	f = &em->reads[em->nreads];
+	f->gpa = gpa;
+	f->len = len;
+	memset(f->data, 0, sizeof(f->data));
+	r = vmm_bus_read(em->vcpu, VMM_BUS_MMIO, gpa, len, f->data);
+	if (!r) {
+		em->nreads++;
+		em->read_at++;
+		memcpy(data, f->data, len);
+		return EMUL_OK;
+	}
+	em->need = NEED_MMIO_READ;
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = gpa;
+	memset(run->mmio.data, 0, sizeof(run->mmio.data));
+	run->mmio.len = len;
+	run->mmio.is_write = 0;
+	return EMUL_IO_NEEDED;
+}
+
+static enum emul_status device_read(struct vmm_emulation *em, u64 gpa, u8 *data, unsigned int len)
+{
+	enum emul_status st;
+	unsigned int n;
+
+	em->vcpu->stats.mmio_exits++;
+	for (; len; len -= n, gpa += n, data += n) {
+		n = min(len, 8u);
+		st = device_read_part(em, gpa, data, n);
+		if (st != EMUL_OK)
+			return st;
+	}
+	return EMUL_OK;
+}
+
+static enum emul_status device_write(struct vmm_emulation *em, u64 gpa, const u8 *data,
+				     unsigned int len)
+{
+	struct fragment *f;
+	unsigned int n;
+
+	em->vcpu->stats.mmio_exits++;
+	for (; len; len -= n, gpa += n, data += n) {
+		n = min(len, 8u);
+		/* once something waits for user space, the rest must not overtake it */
+		if (!em->nwrites && !vmm_bus_write(em->vcpu, VMM_BUS_MMIO, gpa, n, data))
+			continue;
+		if (em->nwrites == MAX_WRITES)
+			return EMUL_UNHANDLEABLE;
+		f = &em->writes[em->nwrites++];
+		f->gpa = gpa;
+		f->len = n;
+		memset(f->data, 0, sizeof(f->data));
+		memcpy(f->data, data, n);
+		em->e.stop = true;
+	}
+	return EMUL_OK;
+}
+
+static enum emul_status op_fetch(struct emul *e, u64 la, void *buf, unsigned int len)
+{
+	struct vmm_vcpu *vcpu = to_vcpu(e);
+	enum emul_status st;
+	u64 gpa;
+
+	st = translate(e, la, EMUL_ACC_FETCH, &gpa);
+	if (st != EMUL_OK)
+		return st;
+	/* code in a device is not emulated: nobody executes from one */
+	return vmm_read_guest(vcpu->vm, gpa, buf, len) ? EMUL_UNHANDLEABLE : EMUL_OK;
+}
+
+static enum emul_status op_read(struct emul *e, u64 la, void *buf, unsigned int len,
+				unsigned int acc)
+{
+	struct vmm_emulation *em = to_em(e);
+	enum emul_status st;
+	unsigned int n;
+	u8 *to = buf;
+	u64 gpa;
+
+	for (; len; len -= n, la += n, to += n) {
+		n = page_part(la, len);
+		st = translate(e, la, acc, &gpa);
+		if (st != EMUL_OK)
+			return st;
+		if (is_device(em->vcpu, gpa, false))
+			st = device_read(em, gpa, to, n);
+		else if (vmm_read_guest(em->vcpu->vm, gpa, to, n))
+			st = EMUL_UNHANDLEABLE;
+		if (st != EMUL_OK)
+			return st;
+	}
+	return EMUL_OK;
+}
+
+static enum emul_status op_probe(struct emul *e, u64 la, unsigned int len, unsigned int acc)
+{
+	enum emul_status st;
+	unsigned int n;
+	u64 gpa;
+
+	for (; len; len -= n, la += n) {
+		n = page_part(la, len);
+		st = translate(e, la, acc, &gpa);
+		if (st != EMUL_OK)
+			return st;
+	}
+	return EMUL_OK;
+}
+
+static enum emul_status op_write(struct emul *e, u64 la, const void *buf, unsigned int len,
+				 unsigned int acc)
+{
+	struct vmm_emulation *em = to_em(e);
+	enum emul_status st = EMUL_OK;
+	const u8 *from = buf;
+	unsigned int n;
+	u64 gpa;
+
+	/* no part is written when another part faults */
+	if (page_part(la, len) < len)
+		st = op_probe(e, la, len, acc);
+	for (; st == EMUL_OK && len; len -= n, la += n, from += n) {
+		n = page_part(la, len);
+		st = translate(e, la, acc, &gpa);
+		if (st != EMUL_OK)
+			return st;
+		if (is_device(em->vcpu, gpa, true))
+			st = device_write(em, gpa, from, n);
+		else if (vmm_write_guest(em->vcpu->vm, gpa, from, n))
+			st = EMUL_UNHANDLEABLE;
+	}
+	return st;
+}
+
+static enum emul_status op_cmpxchg(struct emul *e, u64 la, void *old, const void *new,
+				   unsigned int len, unsigned int acc)
+{
+	struct vmm_emulation *em = to_em(e);
+	enum emul_status st;
+	u64 gpa;
+	int r;
+
+	st = translate(e, la, acc, &gpa);
+	if (st != EMUL_OK)
+		return st;
+	/* on a device, or across pages, there is no atomicity to be had: a plain write */
+	if (page_part(la, len) < len || is_device(em->vcpu, gpa, true))
+		return op_write(e, la, new, len, acc);
+	r = vmm_cmpxchg_guest(em->vcpu->vm, gpa, old, new, len);
+	if (r < 0)
+		return EMUL_UNHANDLEABLE;
+	return r ? EMUL_RETRY : EMUL_OK;
+}
+
+/* ---- segments and system registers ------------------------------------------------ */
+
+static void op_get_seg(struct emul *e, unsigned int sreg, struct emul_seg *seg)
+{
+	struct kvm_segment s = { 0 };
+
+	vmm_backend.get_segment(to_vcpu(e), &s, sreg);
+	seg->selector = s.selector;
+	seg->base = s.base;
+	seg->limit = s.limit;
+	seg->attr = (s.type & 15) | (s.s ? EMUL_SEG_S : 0) | (s.dpl & 3) << 5 |
+		    (s.present ? EMUL_SEG_P : 0) | (s.avl ? EMUL_SEG_AVL : 0) |
+		    (s.l ? EMUL_SEG_L : 0) | (s.db ? EMUL_SEG_DB : 0) |
+		    (s.g ? EMUL_SEG_G : 0) | (s.unusable ? EMUL_SEG_UNUSABLE : 0);
+}
+
+static void op_set_seg(struct emul *e, unsigned int sreg, const struct emul_seg *seg)
+{
+	struct kvm_segment s = {
+		.base = seg->base,
+		.limit = seg->limit,
+		.selector = seg->selector,
+		.type = seg->attr & EMUL_SEG_TYPE,
+		.s = !!(seg->attr & EMUL_SEG_S),
+		.dpl = EMUL_SEG_DPL(seg->attr),
+		.present = !!(seg->attr & EMUL_SEG_P),
+		.avl = !!(seg->attr & EMUL_SEG_AVL),
+		.l = !!(seg->attr & EMUL_SEG_L),
+		.db = !!(seg->attr & EMUL_SEG_DB),
+		.g = !!(seg->attr & EMUL_SEG_G),
+		.unusable = !!(seg->attr & EMUL_SEG_UNUSABLE),
+	};
+
+	vmm_backend.set_segment(to_vcpu(e), &s, sreg);
+}
+
+static void get_dt(struct emul *e, struct emul_dtable *dt, bool idt)
+{
+	struct desc_ptr p = { 0 };
+
+	vmm_backend.get_dt(to_vcpu(e), &p, idt);
+	dt->base = p.address;
+	dt->limit = p.size;
+}
+
+static void set_dt(struct emul *e, const struct emul_dtable *dt, bool idt)
+{
+	struct desc_ptr p = { .address = dt->base, .size = dt->limit };
+
+	vmm_backend.set_dt(to_vcpu(e), &p, idt);
+}
+
+static void op_get_gdt(struct emul *e, struct emul_dtable *dt)
+{
+	get_dt(e, dt, false);
+}
+
+static void op_set_gdt(struct emul *e, const struct emul_dtable *dt)
+{
+	set_dt(e, dt, false);
+}
+
+static void op_get_idt(struct emul *e, struct emul_dtable *dt)
+{
+	get_dt(e, dt, true);
+}
+
+static void op_set_idt(struct emul *e, const struct emul_dtable *dt)
+{
+	set_dt(e, dt, true);
+}
+
+static u64 op_get_cr(struct emul *e, unsigned int nr)
+{
+	struct vmm_vcpu *vcpu = to_vcpu(e);
+
+	switch (nr) {
+	case 0:
+		return vmm_cr0(vcpu);
+	case 2:
+		return vcpu->cr2;
+	case 3:
+		return vmm_cr3(vcpu);
+	case 4:
+		return vmm_cr4(vcpu);
+	default:
+		return vmm_get_cr8(vcpu);
+	}
+}
+
+/* What the core's setters answer: 0, or 1 for #GP(0) */
+static enum emul_status or_gp(int fault)
+{
+	return fault ? EMUL_FAULT : EMUL_OK;
+}
+
+static enum emul_status op_set_cr(struct emul *e, unsigned int nr, u64 val)
+{
+	struct vmm_vcpu *vcpu = to_vcpu(e);
+	unsigned long before;
+
+	switch (nr) {
+	case 0:
+		return or_gp(vmm_set_cr0(vcpu, val));
+	case 2:
+		vcpu->cr2 = val;
+		return EMUL_OK;
+	case 3:
+		return or_gp(vmm_set_cr3(vcpu, val));
+	case 4:
+		return or_gp(vmm_set_cr4(vcpu, val));
+	default:
+		before = vmm_get_cr8(vcpu);
+		if (vmm_set_cr8(vcpu, val))
+			return EMUL_FAULT;
+		to_em(e)->tpr_lowered = !vcpu->lapic && before > val;
+		return EMUL_OK;
+	}
+}
+
+static enum emul_status op_get_dr(struct emul *e, unsigned int nr, u64 *val)
+{
+	*val = vmm_get_dr(to_vcpu(e), nr);
+	return EMUL_OK;
+}
+
+static enum emul_status op_set_dr(struct emul *e, unsigned int nr, u64 val)
+{
+	return or_gp(vmm_set_dr(to_vcpu(e), nr, val));
+}
+
+static enum emul_status op_get_msr(struct emul *e, u32 index, u64 *val)
+{
+	struct vmm_msr msr = { .index = index };
+
+	if (index == MSR_EFER) {
+		*val = to_vcpu(e)->efer;
+		return EMUL_OK;
+	}
+	if (vmm_msr_get(to_vcpu(e), &msr))
+		return EMUL_FAULT;
+	*val = msr.data;
+	return EMUL_OK;
+}
+
+static enum emul_status op_set_msr(struct emul *e, u32 index, u64 val)
+{
+	struct vmm_msr msr = { .index = index, .data = val };
+
+	return or_gp(vmm_msr_set(to_vcpu(e), &msr));
+}
+
+static enum emul_status op_get_xcr(struct emul *e, u32 nr, u64 *val)
+{
+	if (nr)
+		return EMUL_FAULT;
+	*val = to_vcpu(e)->xcr0;
+	return EMUL_OK;
+}
+
+static enum emul_status op_set_xcr(struct emul *e, u32 nr, u64 val)
+{
+	return or_gp(vmm_set_xcr(to_vcpu(e), nr, val));
+}
+
+/* ---- ports --------------------------------------------------------------------------- */
+
+/* Show user space a port access: kvm_run, and the data in the page after it */
+static void fill_pio_exit(struct vmm_vcpu *vcpu, u16 port, u8 size, u32 count, bool in)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+	run->io.size = size;
+	run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
+	run->io.count = count;
+	run->io.port = port;
+}
+
+static enum emul_status op_pio_in(struct emul *e, u16 port, unsigned int size,
+				  unsigned int count, void *buf)
+{
+	struct vmm_emulation *em = to_em(e);
+	struct vmm_vcpu *vcpu = em->vcpu;
+	unsigned int i;
+
+	new_iteration(em);
+	if (em->pio_in_valid) {
+		if (em->pio.port != port || em->pio.size != size || em->pio.count != count)
+			return EMUL_RETRY;	/* not the execution that asked */
+		memcpy(buf, vcpu->pio_data, size * count);
+		return EMUL_OK;
+	}
+	vcpu->stats.io_exits++;
+	em->pio.port = port;
+	em->pio.size = size;
+	em->pio.count = count;
+	for (i = 0; i < count; i++) {
+		if (vmm_bus_read(vcpu, VMM_BUS_PIO, port, size, vcpu->pio_data + i * size)) {
+			if (!i)
+				break;
+			/* the device went away between two items */
+			memset(vcpu->pio_data + i * size, 0xff, size);
+		}
+	}
+	if (i == count) {
+		em->pio_in_valid = true;
+		memcpy(buf, vcpu->pio_data, size * count);
+		return EMUL_OK;
+	}
+	em->need = NEED_PIO_IN;
+	memset(vcpu->pio_data, 0, size * count);
+	fill_pio_exit(vcpu, port, size, count, true);
+	return EMUL_IO_NEEDED;
+}
+
+static enum emul_status op_pio_out(struct emul *e, u16 port, unsigned int size,
+				   unsigned int count, const void *buf)
+{
+	struct vmm_emulation *em = to_em(e);
+	struct vmm_vcpu *vcpu = em->vcpu;
+	unsigned int i;
+
+	vcpu->stats.io_exits++;
+	for (i = 0; i < count; i++)
+		if (vmm_bus_write(vcpu, VMM_BUS_PIO, port, size, buf + i * size) && !i)
+			break;
+	if (i == count)
+		return EMUL_OK;
+	memcpy(vcpu->pio_data, buf, size * count);
+	em->pio.port = port;
+	em->pio.size = size;
+	em->pio.count = count;
+	em->pio_out = true;
+	e->stop = true;
+	return EMUL_OK;
+}
+
+/* ---- the rest of the CPU ---------------------------------------------------------------- */
+
+static void op_cpuid(struct emul *e, u32 r[4])
+{
+	vmm_cpuid(to_vcpu(e), &r[0], &r[1], &r[2], &r[3]);
+}
+
+static u64 op_rdtsc(struct emul *e, u32 *aux)
+{
+	struct vmm_vcpu *vcpu = to_vcpu(e);
+
+	*aux = (u32)vcpu->tsc_aux;
+	return vmm_guest_tsc(vcpu, rdtsc());
+}
+
+static enum emul_status op_hlt(struct emul *e)
+{
+	to_em(e)->halt = true;
+	return EMUL_OK;
+}
+
+static enum emul_status op_wbinvd(struct emul *e)
+{
+	return EMUL_OK;		/* caches are coherent */
+}
+
+static enum emul_status op_invlpg(struct emul *e, u64 la)
+{
+	vmm_backend.flush_tlb_gva(to_vcpu(e), la);
+	return EMUL_OK;
+}
+
+/*
+ * The guest's vector registers are live in the CPU while its thread runs, unless the kernel has
+ * put them aside for a context switch: then bring them back, and keep them until @unlock.
+ */
+static void fpregs_begin(void)
+{
+	fpregs_lock();
+	fpregs_assert_state_consistent();
+	if (test_thread_flag(TIF_NEED_FPU_LOAD))
+		switch_fpu_return();
+}
+
+static void fpregs_end(void)
+{
+	fpregs_unlock();
+}
+
+#define EACH_VECTOR_REG(X)	X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) \
+				X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+
+static void op_get_xmm(struct emul *e, unsigned int reg, void *buf, unsigned int len)
+{
+	struct { u8 b[32]; } *v = buf;
+
+	fpregs_begin();
+	if (len == 32) {
+		switch (reg) {
+#define X(n)	case n: asm volatile("vmovdqu %%ymm" #n ", %0" : "=m" (*v)); break;
+		EACH_VECTOR_REG(X)
+#undef X
+		}
+	} else {
+		switch (reg) {
+#define X(n)	case n: asm volatile("movdqu %%xmm" #n ", %0" : "=m" (*(struct { u8 b[16]; } *)buf)); \
+			break;
+		EACH_VECTOR_REG(X)
+#undef X
+		}
+	}
+	fpregs_end();
+}
+
+static void op_set_xmm(struct emul *e, unsigned int reg, const void *buf, unsigned int len,
+		       bool zero_upper)
+{
+	const struct { u8 b[16]; } *x = buf;
+	const struct { u8 b[32]; } *y = buf;
+
+	fpregs_begin();
+	if (len == 32) {
+		switch (reg) {
+#define X(n)	case n: asm volatile("vmovdqu %0, %%ymm" #n : : "m" (*y)); break;
+		EACH_VECTOR_REG(X)
+#undef X
+		}
+	} else if (zero_upper) {
+		switch (reg) {
+#define X(n)	case n: asm volatile("vmovdqu %0, %%xmm" #n : : "m" (*x)); break;
+		EACH_VECTOR_REG(X)
+#undef X
+		}
+	} else {
+		switch (reg) {
+#define X(n)	case n: asm volatile("movdqu %0, %%xmm" #n : : "m" (*x)); break;
+		EACH_VECTOR_REG(X)
+#undef X
+		}
+	}
+	fpregs_end();
+}
+
+#define EACH_MMX_REG(X)		X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+
+static void op_get_mmx(struct emul *e, unsigned int reg, u64 *val)
+{
+	fpregs_begin();
+	switch (reg) {
+#define X(n)	case n: asm volatile("movq %%mm" #n ", %0" : "=m" (*val)); break;
+	EACH_MMX_REG(X)
+#undef X
+	}
+	fpregs_end();
+}
+
+static void op_set_mmx(struct emul *e, unsigned int reg, u64 val)
+{
+	fpregs_begin();
+	switch (reg) {
+#define X(n)	case n: asm volatile("movq %0, %%mm" #n : : "m" (val)); break;
+	EACH_MMX_REG(X)
+#undef X
+	}
+	fpregs_end();
+}
+
+static const struct emul_ops ops = {
+	.fetch = op_fetch,
+	.read = op_read,
+	.write = op_write,
+	.cmpxchg = op_cmpxchg,
+	.probe = op_probe,
+	.get_seg = op_get_seg,
+	.set_seg = op_set_seg,
+	.get_gdt = op_get_gdt,
+	.set_gdt = op_set_gdt,
+	.get_idt = op_get_idt,
+	.set_idt = op_set_idt,
+	.get_cr = op_get_cr,
+	.set_cr = op_set_cr,
+	.get_dr = op_get_dr,
+	.set_dr = op_set_dr,
+	.get_msr = op_get_msr,
+	.set_msr = op_set_msr,
+	.get_xcr = op_get_xcr,
+	.set_xcr = op_set_xcr,
+	.pio_in = op_pio_in,
+	.pio_out = op_pio_out,
+	.cpuid = op_cpuid,
+	.rdtsc = op_rdtsc,
+	.hlt = op_hlt,
+	.wbinvd = op_wbinvd,
+	.invlpg = op_invlpg,
+	.get_xmm = op_get_xmm,
+	.set_xmm = op_set_xmm,
+	.get_mmx = op_get_mmx,
+	.set_mmx = op_set_mmx,
+};
+
+/* ---- one instruction ---------------------------------------------------------------------- */
+
+static enum emul_mode current_mode(struct vmm_vcpu *vcpu)
+{
+	int db, l;
+
+	if (!(vmm_cr0(vcpu) & X86_CR0_PE))
+		return EMUL_REAL;
+	if (vmm_rflags(vcpu) & X86_EFLAGS_VM)
+		return EMUL_VM86;
+	vmm_backend.cs_db_l(vcpu, &db, &l);
+	if (vmm_long_mode(vcpu) && l)
+		return EMUL_LONG;
+	return db ? EMUL_PROT32 : EMUL_PROT16;
+}
+
+static void load_state(struct vmm_emulation *em, bool gprs)
+{
+	struct vmm_vcpu *vcpu = em->vcpu;
+	struct emul *e = &em->e;
+	int i;
+
+	emul_init(e);
+	e->mode = current_mode(vcpu);
+	e->cpl = e->mode == EMUL_REAL ? 0 : vmm_backend.cpl(vcpu);
+	e->rip = vmm_rip(vcpu);
+	e->rflags = vmm_rflags(vcpu);
+	if (gprs)
+		for (i = 0; i < EMUL_NR_GPR; i++)
+			e->gpr[i] = vmm_reg(vcpu, i);
+}
+
+static void store_state(struct vmm_emulation *em)
+{
+	struct vmm_vcpu *vcpu = em->vcpu;
+	struct emul *e = &em->e;
+	int i;
+
+	for (i = 0; i < EMUL_NR_GPR; i++)
+		if (vmm_reg(vcpu, i) != e->gpr[i])
+			vmm_set_reg(vcpu, i, e->gpr[i]);
+	if (vmm_rip(vcpu) != e->rip)
+		vmm_set_rip(vcpu, e->rip);
+	if (vmm_rflags(vcpu) != e->rflags) {
+		if ((vmm_rflags(vcpu) ^ e->rflags) & X86_EFLAGS_IF)
+			vmm_make_request(vcpu, VMM_REQ_EVENT);
+		vmm_set_rflags(vcpu, e->rflags);
+	}
+}
+
+static void update_shadow(struct vmm_emulation *em)
+{
+	struct vmm_vcpu *vcpu = em->vcpu;
+	u32 mask = 0;
+
+	if (em->e.int_shadow & EMUL_SHADOW_STI)
+		mask |= KVM_X86_SHADOW_INT_STI;
+	if (em->e.int_shadow & EMUL_SHADOW_MOV_SS)
+		mask |= KVM_X86_SHADOW_INT_MOV_SS;
+	if (mask == vmm_backend.get_shadow(vcpu))
+		return;
+	vmm_backend.set_shadow(vcpu, mask);
+	vmm_make_request(vcpu, VMM_REQ_EVENT);
+}
+
+static int raise(struct vmm_vcpu *vcpu, const struct emul_fault *fault, u8 insn_len)
+{
+	switch (fault->kind) {
+	case EMUL_EV_FAULT:
+		if (fault->vector == PF_VECTOR)
+			vmm_queue_pf(vcpu, fault->error, fault->cr2);
+		else if (fault->has_error)
+			vmm_queue_exception_e(vcpu, fault->vector, fault->error);
+		else
+			vmm_queue_exception(vcpu, fault->vector);
+		return 1;
+	case EMUL_EV_SOFT_INT:
+		vmm_requeue_irq(vcpu, fault->vector, true, insn_len);
+		vmm_make_request(vcpu, VMM_REQ_EVENT);
+		return 1;
+	default:
+		/* INT3, INTO and INT1 trap: the saved RIP is the next instruction's */
+		vmm_set_rip(vcpu, vmm_rip(vcpu) + insn_len);
+		vmm_queue_exception(vcpu, fault->vector);
+		return 1;
+	}
+}
+
+/* An instruction that is not emulated. As KVM: user code gets #UD, a kernel's ends in user space */
+static int fail(struct vmm_emulation *em, bool skip)
+{
+	struct vmm_vcpu *vcpu = em->vcpu;
+	struct kvm_run *run = vcpu->run;
+	u8 len = em->e.insn.fetched;
+
+	vcpu->stats.insn_emulation_fail++;
+	if (!READ_ONCE(vcpu->vm->exit_on_emulation_error) && !skip) {
+		vmm_inject_ud(vcpu);
+		if (em->e.cpl)
+			return 1;
+	}
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	memset(&run->emulation_failure, 0, sizeof(run->emulation_failure));
+	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	run->emulation_failure.ndata = 3;
+	if (len) {
+		run->emulation_failure.flags =
+			KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+		run->emulation_failure.insn_size = len;
+		memset(run->emulation_failure.insn_bytes, 0x90,
+		       sizeof(run->emulation_failure.insn_bytes));
+		memcpy(run->emulation_failure.insn_bytes, em->e.insn.bytes, len);
+	}
+	return 0;
+}
+
+static int complete_read(struct vmm_vcpu *vcpu);
+static int complete_write(struct vmm_vcpu *vcpu);
+
+/* The instruction is done and everyone knows: what remains of its effects */
+static int epilogue(struct vmm_emulation *em)
+{
+	struct vmm_vcpu *vcpu = em->vcpu;
+	bool trap = em->trap;
+	int r = 1;
+
+	if (em->halt) {
+		em->halt = false;
+		r = vmm_halt(vcpu);
+	} else if (em->tpr_lowered) {
+		em->tpr_lowered = false;
+		vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
+		r = 0;
+	}
+	em->trap = false;
+	if (trap && r == 1)
+		r = vmm_singlestep_trap(vcpu);
+	return r;
+}
+
+/* Show user space the next queued write, or go on */
+static int flush_writes(struct vmm_emulation *em)
+{
+	struct vmm_vcpu *vcpu = em->vcpu;
+	struct kvm_run *run = vcpu->run;
+	struct fragment *f;
+
+	if (em->pio_out) {
+		em->pio_out = false;
+		fill_pio_exit(vcpu, em->pio.port, em->pio.size, em->pio.count, false);
+		vcpu->io.complete = complete_write;
+		return 0;
+	}
+	if (em->write_at == em->nwrites)
+		return epilogue(em);
+	f = &em->writes[em->write_at++];
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = f->gpa;
+	memcpy(run->mmio.data, f->data, sizeof(f->data));
+	run->mmio.len = f->len;
+	run->mmio.is_write = 1;
+	vcpu->io.complete = complete_write;
+	return 0;
+}
+
+static int complete_write(struct vmm_vcpu *vcpu)
+{
+	return flush_writes(vcpu->emulation);
+}
+
+static int finish(struct vmm_emulation *em, enum emul_status st)
+{
+	struct vmm_vcpu *vcpu = em->vcpu;
+	struct emul *e = &em->e;
+
+	switch (st) {
+	case EMUL_OK:
+		store_state(em);
+		update_shadow(em);
+		if (e->int_shadow & EMUL_SHADOW_MOV_SS)
+			em->trap = false;
+		return flush_writes(em);
+	case EMUL_FAULT:
+		store_state(em);
+		return raise(vcpu, &e->fault, e->insn.len);
+	case EMUL_IO_NEEDED:
+		store_state(em);
+		vcpu->io.complete = complete_read;
+		return 0;
+	case EMUL_RETRY:
+		store_state(em);
+		return 1;
+	default:
+		store_state(em);
+		return fail(em, false);
+	}
+}
+
+static enum emul_status execute(struct vmm_emulation *em)
+{
+	em->need = NEED_NOTHING;
+	em->read_at = 0;
+	em->nwrites = 0;
+	em->write_at = 0;
+	em->pio_out = false;
+	return emul_execute(&em->e);
+}
+
+/* User space has answered a read: execute again, with the answer in the log */
+static int complete_read(struct vmm_vcpu *vcpu)
+{
+	struct vmm_emulation *em = vcpu->emulation;
+
+	switch (em->need) {
+	case NEED_MMIO_READ:
+		memcpy(em->reads[em->nreads].data, vcpu->run->mmio.data,
+		       sizeof(em->reads[em->nreads].data));
+		em->nreads++;
+		break;
+	case NEED_PIO_IN:
+		em->pio_in_valid = true;
+		break;
+	default:
+		break;
+	}
+	return finish(em, execute(em));
+}
+
+/* VMCALL on AMD, VMMCALL on Intel: the guest meant a hypercall. Give it the right instruction */
+static int patch_hypercall(struct vmm_emulation *em)
+{
+	struct vmm_vcpu *vcpu = em->vcpu;
+	const struct emul_seg *cs;
+	struct emul *e = &em->e;
+	struct emul_seg seg;
+	u64 la = e->rip;
+
+	if (vcpu->vm->disabled_quirks & KVM_X86_QUIRK_FIX_HYPERCALL_INSN) {
+		vmm_inject_ud(vcpu);
+		return 1;
+	}
+	if (e->mode != EMUL_LONG) {
+		op_get_seg(e, EMUL_CS, &seg);
+		cs = &seg;
+		la = (u32)(cs->base + la);
+	}
+	switch (op_write(e, la, vmm_backend.hypercall_insn, 3, EMUL_ACC_WRITE)) {
+	case EMUL_OK:
+	case EMUL_RETRY:
+		return 1;
+	case EMUL_FAULT:
+		return raise(vcpu, &e->fault, 0);
+	default:
+		return fail(em, false);
+	}
+}
+
+static bool is_hypercall(const struct emul_insn *in)
+{
+	return in->map == EMUL_MAP_0F && in->opcode == 0x01 &&
+	       (in->modrm == 0xc1 || in->modrm == 0xd9);
+}
+
+static int skip(struct vmm_emulation *em)
+{
+	struct emul *e = &em->e;
+
+	e->rip += e->insn.len;
+	if (e->mode != EMUL_LONG)
+		e->rip = (u32)e->rip;
+	vmm_set_rip(em->vcpu, e->rip);
+	update_shadow(em);
+	return em->trap ? epilogue(em) : 1;
+}
+
+/* The exit may know the translation of the address that faulted: no need to walk for it */
+static void take_hint(struct vmm_emulation *em, gpa_t gpa)
+{
+	struct vmm_exit *x = &em->vcpu->exit;
+
+	em->hint_access = 0;
+	if (gpa == VMM_INVALID_GPA || !x->memory.gva_valid ||
+	    (x->reason != VMM_EXIT_MEMORY && x->reason != VMM_EXIT_MMIO) ||
+	    (x->memory.access & VMM_ACCESS_GUEST_PT))
+		return;
+	em->hint_la = x->memory.gva;
+	em->hint_gpa = gpa;
+	em->hint_access = x->memory.access & (VMM_ACCESS_READ | VMM_ACCESS_WRITE);
+}
+
+/**
+ * vmm_emulate() - emulate the instruction at RIP
+ * @vcpu: vCPU thread, SRCU held
+ * @gpa: guest-physical address that the exit reported, or VMM_INVALID_GPA
+ * @flags: VMM_EMUL_*
+ *
+ * Return: 1 to re-enter the guest, 0 to go to user space with kvm_run filled in, or -errno.
+ */
+int vmm_emulate(struct vmm_vcpu *vcpu, gpa_t gpa, u32 flags)
+{
+	struct vmm_emulation *em = vcpu->emulation;
+	enum emul_status st;
+
+	vcpu->stats.insn_emulation++;
+	em->need = NEED_NOTHING;
+	em->nreads = 0;
+	em->commits = em->e.commits;
+	em->pio_in_valid = false;
+	em->pio_out = false;
+	em->nwrites = 0;
+	em->write_at = 0;
+	em->halt = false;
+	em->tpr_lowered = false;
+	take_hint(em, gpa);
+	load_state(em, true);
+	em->trap = em->e.rflags & X86_EFLAGS_TF;
+
+	st = emul_decode(&em->e);
+	if (st == EMUL_OK && (flags & VMM_EMUL_UD)) {
+		if (is_hypercall(&em->e.insn))
+			return patch_hypercall(em);
+		/* the CPU knew the instruction, and refused it for a reason of its own */
+		vmm_inject_ud(vcpu);
+		return 1;
+	}
+	if (st == EMUL_UNHANDLEABLE && (flags & VMM_EMUL_UD)) {
+		vmm_inject_ud(vcpu);
+		return 1;
+	}
+	if (st == EMUL_UNHANDLEABLE && (flags & VMM_EMUL_SKIP))
+		return fail(em, true);
+	if (st == EMUL_OK && (flags & VMM_EMUL_SKIP))
+		return skip(em);
+	if (st == EMUL_OK)
+		st = execute(em);
+	return finish(em, st);
+}
+
+/**
+ * vmm_decode_length() - length of the instruction at RIP
+ * @vcpu: vCPU thread, SRCU held, not between vmm_emulate() and its completion
+ *
+ * Return: bytes; 0 when it cannot be read or is no instruction.
+ */
+int vmm_decode_length(struct vmm_vcpu *vcpu)
+{
+	struct vmm_emulation *em = vcpu->emulation;
+
+	em->hint_access = 0;
+	load_state(em, false);
+	return emul_decode(&em->e) == EMUL_OK ? em->e.insn.len : 0;
+}
+
+/* ---- IN and OUT whose operands the exit has given -------------------------------------------- */
+
+static int complete_pio(struct vmm_vcpu *vcpu)
+{
+	struct vmm_emulation *em = vcpu->emulation;
+	u32 value = 0;
+
+	/* user space moved the vCPU meanwhile: the instruction is no longer its */
+	if (vmm_rip(vcpu) != em->e.rip)
+		return 1;
+	if (em->pio_in_valid) {
+		memcpy(&value, vcpu->pio_data, em->pio.size);
+		if (em->pio.size < 4)
+			value |= (u32)vmm_reg(vcpu, VMM_RAX) & ~GENMASK(em->pio.size * 8 - 1, 0);
+		if (em->pio.size == 4)
+			vmm_set_reg(vcpu, VMM_RAX, value);
+		else
+			vmm_set_reg(vcpu, VMM_RAX,
+				    (vmm_reg(vcpu, VMM_RAX) & ~0xfffffffful) | value);
+	}
+	return vmm_skip_instruction(vcpu);
+}
+
+static int skipped_before(struct vmm_vcpu *vcpu)
+{
+	return 1;
+}
+
+/**
+ * vmm_pio() - IN or OUT, not a string instruction
+ * @vcpu: vCPU thread, SRCU held, RIP at the instruction
+ * @port: port
+ * @size: 1, 2 or 4 bytes
+ * @in: IN
+ *
+ * Return: as an exit handler.
+ */
+int vmm_pio(struct vmm_vcpu *vcpu, u16 port, u8 size, bool in)
+{
+	struct vmm_emulation *em = vcpu->emulation;
+	u32 value = vmm_reg(vcpu, VMM_RAX);
+	int r;
+
+	vcpu->stats.io_exits++;
+	em->e.rip = vmm_rip(vcpu);
+	em->pio.port = port;
+	em->pio.size = size;
+	em->pio.count = 1;
+	em->pio_in_valid = in;
+	memset(vcpu->pio_data, 0, 4);
+	if (in) {
+		if (!vmm_bus_read(vcpu, VMM_BUS_PIO, port, size, vcpu->pio_data))
+			return complete_pio(vcpu);
+	} else {
+		if (!vmm_bus_write(vcpu, VMM_BUS_PIO, port, size, &value))
+			return vmm_skip_instruction(vcpu);
+		memcpy(vcpu->pio_data, &value, size);
+	}
+	/*
+	 * RIP moves on when user space comes back. Old firmware writes port 7EH and expects
+	 * RIP to have moved already (KVM_X86_QUIRK_OUT_7E_INC_RIP).
+	 */
+	vcpu->io.complete = complete_pio;
+	if (!in && port == 0x7e &&
+	    !(vcpu->vm->disabled_quirks & KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
+		r = vmm_skip_instruction(vcpu);
+		if (r <= 0)
+			return r;
+		vcpu->io.complete = skipped_before;
+	}
+	fill_pio_exit(vcpu, port, size, 1, in);
+	return 0;
+}
+
+/**
+ * vmm_emulation_create() - allocate a vCPU's emulation state
+ * @vcpu: being created
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vmm_emulation_create(struct vmm_vcpu *vcpu)
+{
+	struct vmm_emulation *em = kzalloc(sizeof(*em), GFP_KERNEL_ACCOUNT);
+
+	if (!em)
+		return -ENOMEM;
+	em->vcpu = vcpu;
+	em->e.ops = &ops;
+	vcpu->emulation = em;
+	return 0;
+}
+
+/**
+ * vmm_emulation_destroy() - free it
+ * @vcpu: being destroyed; creation may have failed
+ */
+void vmm_emulation_destroy(struct vmm_vcpu *vcpu)
+{
+	kfree(vcpu->emulation);
+	vcpu->emulation = NULL;
+}
