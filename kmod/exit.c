@@ -151,7 +151,8 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 		return vmm_rebooting ? -EIO : 1;
 	}
 
-	trace_vmm_entry(vcpu);
+	if (trace_vmm_entry_enabled())
+		trace_vmm_entry(vcpu->id, vmm_rip(vcpu));
 	vmm_fpu_enter(vcpu);
 	vmm_debug_enter(vcpu);
 	guest_timing_enter_irqoff();
@@ -177,9 +178,10 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 	*srcu = srcu_read_lock(&vm->srcu);
 	if (vcpu->pv_eoi)
 		vmm_pv_eoi_sync_from(vcpu);
-	trace_vmm_exit(vcpu);
-
 	reason = vcpu->exit.reason;
+	if (trace_vmm_exit_enabled())
+		trace_vmm_exit(vcpu->id, vmm_rip(vcpu), reason, vcpu->exit.hw_reason,
+			       vcpu->exit.qual);
 	if (WARN_ON_ONCE((unsigned int)reason >= VMM_NR_EXITS))
 		reason = VMM_EXIT_UNKNOWN;
 	reason = array_index_nospec(reason, VMM_NR_EXITS);

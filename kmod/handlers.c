@@ -135,7 +135,7 @@ static int handle_rdmsr(struct vmm_vcpu *vcpu)
 	struct vmm_msr msr = { .index = vmm_reg(vcpu, VMM_RCX) };
 	int r = vmm_msr_get(vcpu, &msr);
 
-	trace_vmm_msr(false, msr.index, msr.data, r);
+	trace_vmm_msr(vcpu->id, false, msr.index, msr.data, r);
 	if (!r) {
 		vmm_set_reg(vcpu, VMM_RAX, (u32)msr.data);
 		vmm_set_reg(vcpu, VMM_RDX, msr.data >> 32);
@@ -151,7 +151,7 @@ static int handle_wrmsr(struct vmm_vcpu *vcpu)
 	};
 	int r = vmm_msr_set(vcpu, &msr);
 
-	trace_vmm_msr(true, msr.index, msr.data, r);
+	trace_vmm_msr(vcpu->id, true, msr.index, msr.data, r);
 	return skip_or_gp(vcpu, r);
 }
 
@@ -270,7 +270,8 @@ static int handle_memory(struct vmm_vcpu *vcpu)
 	int r;
 
 	vcpu->stats.pf_taken++;
-	trace_vmm_page_fault(vcpu, gpa, vcpu->exit.memory.access);
+	if (trace_vmm_page_fault_enabled())
+		trace_vmm_page_fault(vcpu->id, vmm_rip(vcpu), gpa, vcpu->exit.memory.access);
 	r = vmm_mmu_fault(vcpu, gpa, vcpu->exit.memory.access);
 	if (r < 0)
 		return r;
@@ -366,7 +367,8 @@ static int handle_exception(struct vmm_vcpu *vcpu)
 static int handle_triple_fault(struct vmm_vcpu *vcpu)
 {
 	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
-	vcpu->mmu.loaded_root = 0;
+	if (vcpu->exit.qual & VMM_TRIPLE_FAULT_STATE_LOST)
+		vmm_vcpu_reset(vcpu, true);
 	return 0;
 }
 

@@ -236,13 +236,13 @@ static int take_irq(struct vmm_vcpu *vcpu)
 	return vmm_irq_take(vcpu);
 }
 
-static void inject_exception(struct vmm_vcpu *vcpu)
+static void inject_exception(struct vmm_vcpu *vcpu, bool again)
 {
 	struct vmm_exception *ex = &vcpu->exception;
 
 	if (ex->has_error_code && !(vmm_cr0(vcpu) & X86_CR0_PE))
 		ex->has_error_code = false;
-	trace_vmm_inj_exception(vcpu, ex->vector, ex->has_error_code, ex->error_code);
+	trace_vmm_inj_exception(vcpu->id, ex->vector, ex->has_error_code, ex->error_code, again);
 	vmm_backend.inject_exception(vcpu);
 }
 
@@ -262,13 +262,14 @@ int vmm_inject_pending(struct vmm_vcpu *vcpu)
 	bool room = true;
 
 	if (ex->injected) {
-		inject_exception(vcpu);
+		inject_exception(vcpu, true);
 		room = false;
 	} else if (!ex->pending) {
 		if (vcpu->nmi_injected) {
 			vmm_backend.inject_nmi(vcpu);
 			room = false;
 		} else if (vcpu->interrupt.injected) {
+			trace_vmm_inj_virq(vcpu->id, vcpu->interrupt.nr, vcpu->interrupt.soft, true);
 			vmm_backend.inject_irq(vcpu);
 			room = false;
 		}
@@ -296,7 +297,7 @@ int vmm_inject_pending(struct vmm_vcpu *vcpu)
 		}
 		ex->pending = false;
 		ex->injected = true;
-		inject_exception(vcpu);
+		inject_exception(vcpu, false);
 		room = false;
 	}
 
@@ -320,7 +321,7 @@ int vmm_inject_pending(struct vmm_vcpu *vcpu)
 				vcpu->interrupt = (struct vmm_interrupt) {
 					.injected = true, .nr = vector,
 				};
-				trace_vmm_inj_virq(vcpu, vector, false);
+				trace_vmm_inj_virq(vcpu->id, vector, false, false);
 				vcpu->stats.irq_injections++;
 				vmm_backend.inject_irq(vcpu);
 			}

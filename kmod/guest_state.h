@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the kernel has to be told around a guest entry: for RCU, context tracking
+ * and lockdep, guest mode is like user mode. <linux/kvm_host.h> has this too, but
+ * cannot be included beside our types.
+ */
+#ifndef VMM_GUEST_STATE_H
+#define VMM_GUEST_STATE_H
+
+#include <linux/context_tracking.h>
+#include <linux/ftrace.h>
+#include <linux/instrumentation.h>
+#include <linux/irqflags.h>
+#include <linux/rcupdate.h>
+#include <linux/ftrace.h>
+#include <linux/vtime.h>
+
+/* CPU time between these is the guest's; the tick that ends a turn still is. Irqs off. */
+static __always_inline void guest_timing_enter_irqoff(void)
+{
+	vtime_account_guest_enter();
+}
+
+static __always_inline void guest_timing_exit_irqoff(void)
+{
+	vtime_account_guest_exit();
+}
+
+/*
+ * Interrupts off. From here to guest_state_exit_irqoff() only noinstr code may run;
+ * the guest may run with interrupts on, which is what lockdep is told.
+ */
+static __always_inline void guest_state_enter_irqoff(void)
+{
+	instrumentation_begin();
+	trace_hardirqs_on_prepare();
+	lockdep_hardirqs_on_prepare();
+	instrumentation_end();
+
+	if (!context_tracking_guest_enter()) {
+		instrumentation_begin();
+		rcu_note_context_switch(false);
+		instrumentation_end();
+	}
+	lockdep_hardirqs_on(CALLER_ADDR0);
+}
+
+static __always_inline void guest_state_exit_irqoff(void)
+{
+	lockdep_hardirqs_off(CALLER_ADDR0);
+	context_tracking_guest_exit();
+
+	instrumentation_begin();
+	trace_hardirqs_off_finish();
+	instrumentation_end();
+}
+
+#endif /* VMM_GUEST_STATE_H */
