@@ -38,9 +38,10 @@ build_tools() {
 build_tools_locked() {
 	local bin=$LAB/bin cflags=(-std=gnu11 -O2 -Wall -Wextra -Werror)
 	mkdir -p "$bin"
-	gcc "${cflags[@]}" -static -o "$bin/agent.$$" "$LAB_SRC/agent.c" -lutil &&
-		gcc "${cflags[@]}" -o "$bin/mux.$$" "$LAB_SRC/mux.c" -lutil ||
+	if ! gcc "${cflags[@]}" -static -o "$bin/agent.$$" "$LAB_SRC/agent.c" -lutil ||
+	   ! gcc "${cflags[@]}" -o "$bin/mux.$$" "$LAB_SRC/mux.c" -lutil; then
 		die "the lab's own programs do not build"
+	fi
 	mv "$bin/agent.$$" "$bin/agent"
 	mv "$bin/mux.$$" "$bin/mux"
 }

@@ -47,7 +47,9 @@ host_check() {
 		"$LAB_SRC/fetch" bochs || die "no Bochs"
 		;;
 	native)
-		[ -r /dev/kvm ] && [ -w /dev/kvm ] || die "native: /dev/kvm can't be used here (--here runs on this machine itself)"
+		if [ ! -r /dev/kvm ] || [ ! -w /dev/kvm ]; then
+			die "native: /dev/kvm can't be used here (--here runs on this machine itself)"
+		fi
 		nested || die "native: this machine's KVM does not nest (--here runs on this machine itself)"
 		command -v qemu-system-x86_64 >/dev/null || die "no QEMU here: run selftests/lab/fetch deps"
 		[ -z "$count" ] || die "native: no instruction counting on real hardware"
@@ -110,7 +112,7 @@ qemu_command() {
 	if [ "$host" = native ]; then
 		emulator+=(-accel kvm)
 	elif [ -n "$count" ]; then
-		emulator+=(-accel tcg,thread=single -icount "shift=0,sleep=off")
+		emulator+=(-accel "tcg,thread=single" -icount "shift=0,sleep=off")
 	else
 		emulator+=(-accel tcg)
 	fi

@@ -88,8 +88,7 @@ module_deps() {
 
 # module_closure DIR NAME: the files of a module and of what it depends on.
 module_closure() {
-	local pattern
-	pattern=$(echo "$2" | sed 's/[-_]/[-_]/g')
+	local pattern=${2//[-_]/[-_]}
 	sed -n "s#^\(\(.*/\)\?$pattern\.ko[.a-z]*\):#\1#p" "$1/modules.dep" | tr ' ' '\n' | grep . || true
 }
 
