@@ -27,7 +27,7 @@ enum vmm_exit_reason {
 	VMM_EXIT_IRQ_WINDOW,		/* the guest can take an interrupt now */
 	VMM_EXIT_NMI_WINDOW,
 	VMM_EXIT_EXCEPTION,		/* .exception */
-	VMM_EXIT_TRIPLE_FAULT,
+	VMM_EXIT_TRIPLE_FAULT,		/* .qual: VMM_TRIPLE_FAULT_STATE_LOST or 0 */
 	VMM_EXIT_CPUID,
 	VMM_EXIT_HLT,
 	VMM_EXIT_PAUSE,
@@ -70,6 +70,9 @@ enum vmm_exit_reason {
 #define VMM_ACCESS_USER		BIT(3)
 #define VMM_ACCESS_PRESENT	BIT(4)	/* a translation existed, its rights did not allow it */
 #define VMM_ACCESS_GUEST_PT	BIT(5)	/* the access was the CPU walking the guest's tables */
+
+/* The hardware did not keep the guest's state: give it that of INIT. */
+#define VMM_TRIPLE_FAULT_STATE_LOST	1
 
 struct vmm_exit {
 	enum vmm_exit_reason reason;

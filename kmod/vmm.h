@@ -26,6 +26,7 @@
 #include <linux/hrtimer.h>
 #include <linux/rcuwait.h>
 #include <linux/nospec.h>
+#include <asm/debugreg.h>
 #include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
 #include <asm/pvclock-abi.h>
@@ -40,7 +41,9 @@
 #define VMM_MAX_VCPU_ID		1024
 #define VMM_MAX_CPUID_ENTRIES	256
 #define DR6_FIXED_1	0xffff0ff0ul		/* bits that read as one (SDM 18.2.3) */
+#ifndef DR7_FIXED_1				/* newer kernels have it */
 #define DR7_FIXED_1	0x400ul
+#endif
 #define DR7_GENERAL_DETECT BIT(13)
 #define VMM_MCE_BANKS		32
 #define VMM_GUESTDBG_VALID	(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | \

@@ -1,0 +1,798 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The AMD-V backend: what the machine can do, CPUs on and off, a vCPU's life, ASIDs
+ * and the entry. APM volume 2, chapter 15.
+ */
+#define pr_fmt(fmt) "vmm: svm: " fmt
+
+#include <linux/cc_platform.h>
+#include <linux/gfp.h>
+#include <linux/io.h>
+#include <linux/mem_encrypt.h>
+#include <linux/module.h>
+#include <linux/percpu.h>
+#include <linux/pgtable.h>
+#include <asm/cpu_entry_area.h>
+#include <asm/desc.h>
+#include <asm/mce.h>
+#include <asm/nospec-branch.h>
+#include <asm/spec-ctrl.h>
+#include <uapi/asm/svm.h>
+
+#include "svm.h"
+#include "../guest_state.h"
+#include "../mitigate.h"
+#include "../mmu/engine.h"
+
+static bool npt = true;
+module_param(npt, bool, 0444);
+MODULE_PARM_DESC(npt, "AMD-V: use nested paging");
+
+static bool vgif = true;
+module_param(vgif, bool, 0444);
+MODULE_PARM_DESC(vgif, "AMD-V: use the virtual global interrupt flag where present");
+
+static bool nrips = true;
+module_param(nrips, bool, 0444);
+MODULE_PARM_DESC(nrips, "AMD-V: use the next RIP the CPU saves where present");
+
+struct svm_features svm_features __ro_after_init;
+static DEFINE_PER_CPU(struct svm_cpu, svm_cpus);
+
+#define TSC_RATIO_ONE		BIT_ULL(32)	/* 8.32 fixed point, APM 15.30.5 */
+
+/* ---- instructions, each with a fixup: a reboot may have cleared EFER.SVME ---- */
+
+static void vmsave(u64 pa)
+{
+	asm goto("1: vmsave %0\n\t"
+			  _ASM_EXTABLE(1b, %l[gone])
+			  : : "a" (pa) : "memory" : gone);
+gone:
+	return;
+}
+
+static void stgi(void)
+{
+	asm goto("1: stgi\n\t"
+			  _ASM_EXTABLE(1b, %l[gone])
+			  : : : "memory" : gone);
+gone:
+	return;
+}
+
+/* ---- the machine -------------------------------------------------------------- */
+
+/*
+ * Nothing here changes the machine. boot_cpu_has(X86_FEATURE_SVM) is no use: newer
+ * kernels clear it when the firmware has SVM disabled, and we tell the two apart.
+ */
+static int svm_usable(void)
+{
+	u64 value;
+
+	if (cpuid_eax(0x80000000) < 0x80000001 || !(cpuid_ecx(0x80000001) & BIT(2))) {
+		pr_err("this CPU has no AMD-V (CPUID says no SVM)\n");
+		return -ENODEV;
+	}
+	if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT)) {
+		pr_err("this machine is an SEV guest, which cannot run guests of its own\n");
+		return -ENODEV;
+	}
+	if (rdmsrl_safe(MSR_VM_CR, &value) || (value & VM_CR_SVMDIS)) {
+		pr_err("AMD-V is disabled by the firmware (VM_CR.SVMDIS): enable SVM in its setup\n");
+		return -EACCES;
+	}
+	rdmsrl(MSR_EFER, value);
+	if (value & EFER_SVME) {
+		pr_err("another hypervisor is using AMD-V (EFER.SVME is set): unload it first (rmmod kvm_amd)\n");
+		return -EBUSY;
+	}
+	if (cpuid_eax(0x80000000) < SVM_CPUID || !(cpuid_edx(SVM_CPUID) & SVM_NP)) {
+		pr_err("this CPU has no nested paging, and vmm has no shadow paging on AMD-V yet\n");
+		return -ENODEV;
+	}
+	if (!npt) {
+		pr_err("npt=0 asks for shadow paging, which vmm does not have on AMD-V yet\n");
+		return -ENODEV;
+	}
+	if (cpuid_ebx(SVM_CPUID) < 2) {
+		pr_err("this CPU has no ASID for a guest\n");
+		return -ENODEV;
+	}
+	return 0;
+}
+
+static void svm_free_cpus(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct svm_cpu *c = per_cpu_ptr(&svm_cpus, cpu);
+
+		if (c->hsave)
+			__free_page(c->hsave);
+		if (c->host)
+			__free_page(c->host);
+		c->hsave = c->host = NULL;
+	}
+}
+
+static int svm_setup(void)
+{
+	struct vmm_backend_caps *caps = &vmm_backend.caps;
+	struct svm_features *f = &svm_features;
+	u32 edx = cpuid_edx(SVM_CPUID);
+	int cpu, r;
+
+	f->nr_asids = cpuid_ebx(SVM_CPUID);
+	f->nrips = nrips && (edx & SVM_NRIPS);
+	f->vgif = vgif && (edx & SVM_VGIF);
+	f->decode_assists = edx & SVM_DECODE_ASSISTS;
+	f->flush_by_asid = edx & SVM_FLUSH_BY_ASID;
+	f->pause_filter = edx & SVM_PAUSE_FILTER;
+	f->pause_threshold = f->pause_filter && (edx & SVM_PAUSE_THRESHOLD);
+	f->tsc_ratio = edx & SVM_TSC_RATE_MSR;
+	f->v_spec_ctrl = edx & SVM_V_SPEC_CTRL;
+	f->spec_ctrl = boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL);
+	f->ibpb = boot_cpu_has(X86_FEATURE_AMD_IBPB) || boot_cpu_has(X86_FEATURE_IBPB);
+	f->tsc_aux = boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID);
+	f->virt_ssbd = boot_cpu_has(X86_FEATURE_LS_CFG_SSBD) ||
+		       boot_cpu_has(X86_FEATURE_VIRT_SSBD);
+
+	for_each_possible_cpu(cpu) {
+		struct svm_cpu *c = per_cpu_ptr(&svm_cpus, cpu);
+
+		c->hsave = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		c->host = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		if (!c->hsave || !c->host) {
+			r = -ENOMEM;
+			goto fail;
+		}
+	}
+	r = svm_msr_setup();
+	if (r)
+		goto fail;
+
+	vmm_backend.tdp_format = &vmm_npt_format;
+	caps->tdp = true;
+	caps->tdp_1g = boot_cpu_has(X86_FEATURE_GBPAGES);
+	caps->tdp_ad = true;
+	/* NPT is walked in the host's own paging mode (APM 15.25.3). */
+	caps->tdp_5level = pgtable_l5_enabled();
+	caps->tdp_levels = caps->tdp_5level ? 5 : 4;
+	caps->unrestricted = true;
+	caps->tsc_scaling = f->tsc_ratio;
+	caps->tsc_scaling_frac_bits = 32;
+	caps->tlb_tags = true;
+	caps->nrips = f->nrips;
+	caps->decode_assists = f->decode_assists;
+	caps->vgif = f->vgif;
+	caps->xsaves = boot_cpu_has(X86_FEATURE_XSAVES);
+	return 0;
+fail:
+	svm_free_cpus();
+	return r;
+}
+
+static void svm_unsetup(void)
+{
+	svm_msr_unsetup();
+	svm_free_cpus();
+}
+
+/* ---- this CPU -------------------------------------------------------------- */
+
+static int svm_cpu_enable(void)
+{
+	struct svm_cpu *c = this_cpu_ptr(&svm_cpus);
+	u64 efer;
+
+	rdmsrl(MSR_EFER, efer);
+	if (efer & EFER_SVME)
+		return -EBUSY;
+	if (wrmsrl_safe(MSR_EFER, efer | EFER_SVME))
+		return -EIO;
+	wrmsrl(MSR_VM_HSAVE_PA, __sme_set(page_to_phys(c->hsave)));
+
+	/*
+	 * What guests left in the TLB before SVM was last off is unknown: a new
+	 * generation, whose first entry flushes everything.
+	 */
+	c->asid_generation++;
+	c->next_asid = svm_features.nr_asids;
+	c->current_vmcb = NULL;
+	if (svm_features.tsc_aux)
+		rdmsrl(MSR_TSC_AUX, c->tsc_aux);
+	if (svm_features.tsc_ratio) {
+		c->tsc_ratio = TSC_RATIO_ONE;
+		wrmsrl(MSR_AMD64_TSC_RATIO, c->tsc_ratio);
+	}
+	return 0;
+}
+
+static void svm_leave(void)
+{
+	u64 efer;
+
+	/* With GIF clear the CPU would answer neither INIT nor NMI (APM 15.17). */
+	stgi();
+	rdmsrl(MSR_EFER, efer);
+	wrmsrl(MSR_EFER, efer & ~EFER_SVME);
+}
+
+static void svm_cpu_disable(void)
+{
+	struct svm_cpu *c = this_cpu_ptr(&svm_cpus);
+
+	if (svm_features.tsc_ratio) {
+		c->tsc_ratio = TSC_RATIO_ONE;
+		wrmsrl(MSR_AMD64_TSC_RATIO, c->tsc_ratio);
+	}
+	svm_leave();
+	wrmsrl(MSR_VM_HSAVE_PA, 0);
+}
+
+static void svm_cpu_crash(void)
+{
+	svm_leave();
+}
+
+/* ---- a vCPU's life ---------------------------------------------------------- */
+
+/*
+ * Intercepts. What is not listed runs in the guest without an exit:
+ *
+ *  Allow: MOV from CR0, CR2, CR3, CR4, CR8 and to CR2, CR3: the VMCB holds the
+ *	guest's own (state.c intercepts CR0 and CR4 reads while they differ);
+ *	MOV to CR0 of TS and MP only, and CLTS: the rest changes paging mode or
+ *	caching; MOV to CR8 when there is a LAPIC to take V_TPR from afterwards.
+ *  Allow: SGDT..LTR, PUSHF, POPF, INT n, IRET (but events.c), RSM (outside SMM it is
+ *	#UD by itself), INVLPG (nested paging), RDTSC (offset and ratio), ICEBP,
+ *	FERR_FREEZE (any physical interrupt ends it).
+ *  Allow: all exceptions but those below.
+ */
+static const u16 always[] = {
+	/* Whatever the host is to see. All are held pending until STGI. */
+	ICPT_INTR, ICPT_NMI, ICPT_SMI, ICPT_INIT,
+	/* A shutdown would reset the machine under us. */
+	ICPT_SHUTDOWN,
+	ICPT_EXCEPTION(X86_TRAP_MC),
+	/*
+	 * These two can recur while being delivered, for ever, with no interrupt
+	 * taken in between: the guest would own the CPU.
+	 */
+	ICPT_EXCEPTION(X86_TRAP_DB), ICPT_EXCEPTION(X86_TRAP_AC),
+	/* Emulated. */
+	ICPT_CR0_SELECTIVE, ICPT_WRITE_CR(4), ICPT_WRITE_CR(8),
+	ICPT_CPUID, ICPT_IOIO, ICPT_MSR, ICPT_RDPMC, ICPT_TASK_SWITCH, ICPT_VMMCALL,
+	ICPT_XSETBV, ICPT_MONITOR,
+	/* Caches are the host's: INVD would lose its data, WBINVD stalls everyone. */
+	ICPT_INVD, ICPT_WBINVD,
+	/* A guest without SVM gets #UD, though EFER.SVME is set while it runs. */
+	ICPT_VMRUN, ICPT_VMLOAD, ICPT_VMSAVE, ICPT_STGI, ICPT_CLGI, ICPT_SKINIT,
+	ICPT_INVLPGA,
+	/* Reads the host's performance counters: #UD. */
+	ICPT_RDPRU,
+};
+
+static void svm_init_intercepts(struct svm_vcpu *svm)
+{
+	u32 allowed = svm->vcpu.vm->disabled_exits;
+	struct vmcb *vmcb = svm->vmcb;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(always); i++)
+		svm_intercept(svm, always[i], true);
+	for (i = 0; i < 16; i++) {
+		svm_intercept(svm, ICPT_READ_DR(i), true);
+		svm_intercept(svm, ICPT_WRITE_DR(i), true);
+	}
+	svm_intercept(svm, ICPT_HLT, !(allowed & KVM_X86_DISABLE_EXITS_HLT));
+	svm_intercept(svm, ICPT_MWAIT, !(allowed & KVM_X86_DISABLE_EXITS_MWAIT));
+	svm_intercept(svm, ICPT_MONITOR, !(allowed & KVM_X86_DISABLE_EXITS_MWAIT));
+	/* Without the filter every PAUSE would exit: worse than spinning. */
+	if (svm_features.pause_filter && !(allowed & KVM_X86_DISABLE_EXITS_PAUSE)) {
+		vmcb->pause_count = 3000;
+		if (svm_features.pause_threshold)
+			vmcb->pause_threshold = 128;
+		svm_intercept(svm, ICPT_PAUSE, true);
+	}
+}
+
+/*
+ * Segments, descriptor tables and control registers follow through the backend's own
+ * calls. INIT leaves MSRs alone; both leave alone what is not the guest's at all.
+ */
+static void svm_vcpu_reset(struct vmm_vcpu *vcpu, bool init)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	struct vmcb *vmcb = svm->vmcb;
+	u64 tsc_offset = vmcb->tsc_offset, nested_cr3 = vmcb->nested_cr3;
+	u64 msrs[] = { vmcb->star, vmcb->lstar, vmcb->cstar, vmcb->sfmask, vmcb->kernel_gs_base,
+		       vmcb->sysenter_cs, vmcb->sysenter_esp, vmcb->sysenter_eip };
+	u64 spec_ctrl = vmcb->spec_ctrl;
+
+	memset(vmcb, 0, sizeof(*vmcb));
+	vmcb->tsc_offset = tsc_offset;
+	vmcb->nested_cr3 = nested_cr3;
+	if (init) {
+		vmcb->star = msrs[0];
+		vmcb->lstar = msrs[1];
+		vmcb->cstar = msrs[2];
+		vmcb->sfmask = msrs[3];
+		vmcb->kernel_gs_base = msrs[4];
+		vmcb->sysenter_cs = msrs[5];
+		vmcb->sysenter_esp = msrs[6];
+		vmcb->sysenter_eip = msrs[7];
+		vmcb->spec_ctrl = spec_ctrl;
+	}
+	vmcb->iopm_pa = svm_iopm_pa;
+	vmcb->msrpm_pa = __sme_pa(svm->msrpm);
+	vmcb->nested_ctl = NESTED_CTL_NP;
+	vmcb->int_ctl = V_INTR_MASKING;
+	/* Without nested SVM the guest's GIF is always set; STGI and CLGI stay #UD. */
+	if (svm_features.vgif)
+		vmcb->int_ctl |= V_GIF | V_GIF_ENABLE;
+	vmcb->efer = EFER_SVME;
+	vmcb->dr6 = DR6_FIXED_1;
+	vmcb->dr7 = DR7_FIXED_1;
+	vmcb->g_pat = vcpu->pat;
+	svm_init_intercepts(svm);
+
+	/* The memset took the ASID away, too: take a new one at the next entry. */
+	svm->asid_generation = 0;
+	svm->nmi_masked = svm->nmi_iret = svm->nmi_step = svm->soft_injected = false;
+	vcpu->cr0_guest_owned = X86_CR0_TS | X86_CR0_MP;
+	vcpu->cr4_guest_owned = 0;
+	if (!init)
+		svm_msr_reset(svm);
+	svm_msr_cpuid_changed(svm);
+}
+
+static int svm_vcpu_create(struct vmm_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm->vmcb = (struct vmcb *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	svm->msrpm = svm_msrpm_alloc();
+	if (!svm->vmcb || !svm->msrpm) {
+		free_page((unsigned long)svm->vmcb);
+		svm_msrpm_free(svm->msrpm);
+		return -ENOMEM;
+	}
+	svm->entry.vmcb_pa = __sme_pa(svm->vmcb);
+	svm->vmcb_cpu = -1;
+	svm->tsc_ratio = TSC_RATIO_ONE;
+	return 0;
+}
+
+static void svm_vcpu_destroy(struct vmm_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	int cpu;
+
+	/* Another guest's VMCB may get this address: it must not look like ours returning. */
+	for_each_possible_cpu(cpu)
+		cmpxchg(&per_cpu(svm_cpus, cpu).current_vmcb, svm->vmcb, NULL);
+	free_page((unsigned long)svm->vmcb);
+	svm_msrpm_free(svm->msrpm);
+}
+
+static void svm_vcpu_load(struct vmm_vcpu *vcpu, int cpu)
+{
+	struct svm_cpu *c = per_cpu_ptr(&svm_cpus, cpu);
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	if (svm->vmcb_cpu != cpu) {
+		/* Clean bits and ASIDs speak of one CPU only. */
+		svm->vmcb->clean = 0;
+		svm->asid_generation = 0;
+		svm->vmcb_cpu = cpu;
+	}
+	svm->entry.host_pa = __sme_set(page_to_phys(c->host));
+	if (READ_ONCE(c->current_vmcb) != svm->vmcb) {
+		WRITE_ONCE(c->current_vmcb, svm->vmcb);
+		/* One guest must not steer another's indirect branches. */
+		indirect_branch_prediction_barrier();
+	}
+}
+
+static void svm_vcpu_put(struct vmm_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	if (!svm->host_saved)
+		return;
+	svm->host_saved = false;
+	if (svm_features.tsc_aux && svm->loaded_tsc_aux != this_cpu_read(svm_cpus.tsc_aux))
+		wrmsrl(MSR_TSC_AUX, this_cpu_read(svm_cpus.tsc_aux));
+}
+
+static u16 current_ldt(void)
+{
+	u16 ldt;
+
+	asm volatile("sldt %0" : "=m" (ldt));
+	return ldt;
+}
+
+/*
+ * The image that every exit restores FS, GS, TR, LDTR and the SYSCALL and SYSENTER
+ * MSRs from. It stays true until the thread leaves the CPU, but for the LDT.
+ */
+static void svm_save_host(struct svm_vcpu *svm, struct svm_cpu *c)
+{
+	vmsave(svm->entry.host_pa);
+	c->host_ldt = current_ldt();
+}
+
+static void svm_prepare_switch(struct vmm_vcpu *vcpu)
+{
+	struct svm_cpu *c = this_cpu_ptr(&svm_cpus);
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	if (!svm->host_saved) {
+		svm->loaded_tsc_aux = c->tsc_aux;
+		svm_save_host(svm, c);
+		svm->host_saved = true;
+	}
+	/* The kernel itself never reads TSC_AUX, user space does: restored at put. */
+	if (svm_features.tsc_aux && svm->loaded_tsc_aux != vcpu->tsc_aux) {
+		wrmsrl(MSR_TSC_AUX, vcpu->tsc_aux);
+		svm->loaded_tsc_aux = vcpu->tsc_aux;
+	}
+	/* Of no effect on the host, so it just stays. */
+	if (svm_features.tsc_ratio && c->tsc_ratio != svm->tsc_ratio) {
+		wrmsrl(MSR_AMD64_TSC_RATIO, svm->tsc_ratio);
+		c->tsc_ratio = svm->tsc_ratio;
+	}
+}
+
+/* ---- ASIDs and the TLB ------------------------------------------------------------
+ *
+ * A TLB entry of a guest, linear or nested, carries the ASID it ran with (APM 15.16).
+ * Each vCPU has an ASID of its own on the CPU it is loaded on, so
+ *  - another CPU, or a vCPU returning to one: a new ASID there. What its old ASID
+ *    left behind cannot be reached any more until the number is handed out again,
+ *    and that happens only
+ *  - after the numbers of a CPU ran out: a new generation begins with one entry
+ *    that flushes all ASIDs, and every vCPU of an older generation takes a new one;
+ *  - "flush" is the vCPU's own ASID, by tlb_control where the CPU can flush one
+ *    ASID, else by taking a new ASID;
+ *  - a new nested CR3 does not change the ASID: flush.
+ * ASID 0 is the host's.
+ */
+
+/**
+ * svm_flush() - everything this vCPU has in the TLB goes before its next instruction
+ * @svm: loaded, or vcpu->mutex held
+ */
+void svm_flush(struct svm_vcpu *svm)
+{
+	if (!svm_features.flush_by_asid)
+		svm->asid_generation = 0;
+	else if (svm->vmcb->tlb_control == TLB_CTL_NOTHING)
+		svm->vmcb->tlb_control = TLB_CTL_FLUSH_ASID;
+}
+
+static void svm_new_asid(struct svm_vcpu *svm, struct svm_cpu *c)
+{
+	struct vmcb *vmcb = svm->vmcb;
+
+	vmcb->tlb_control = TLB_CTL_NOTHING;	/* nothing carries the new number yet */
+	if (c->next_asid >= svm_features.nr_asids) {
+		c->asid_generation++;
+		c->next_asid = 1;
+		vmcb->tlb_control = TLB_CTL_FLUSH_ALL;
+	}
+	vmcb->asid = c->next_asid++;
+	svm->asid_generation = c->asid_generation;
+	/* A generation also ends when SVM was off: the CPU's copy is then void. */
+	vmcb->clean = 0;
+}
+
+static void svm_flush_tlb(struct vmm_vcpu *vcpu)
+{
+	svm_flush(to_svm(vcpu));
+}
+
+static void svm_flush_tlb_gva(struct vmm_vcpu *vcpu, u64 gva)
+{
+	/* INVLPGA takes an ASID of this CPU, and ours may still be to be chosen. */
+	svm_flush(to_svm(vcpu));
+}
+
+static void svm_set_root(struct vmm_vcpu *vcpu, u64 root_pa, int levels)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm->vmcb->nested_cr3 = __sme_set(root_pa);
+	svm_dirty(svm, CLEAN_NP);
+	svm_flush(svm);
+}
+
+/* ---- time ---------------------------------------------------------------------- */
+
+static void svm_set_tsc_offset(struct vmm_vcpu *vcpu, u64 offset)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm->vmcb->tsc_offset = offset;
+	svm_dirty(svm, CLEAN_INTERCEPTS);
+}
+
+static void svm_set_tsc_ratio(struct vmm_vcpu *vcpu, u64 ratio)
+{
+	to_svm(vcpu)->tsc_ratio = ratio ? ratio : TSC_RATIO_ONE;
+}
+
+static int svm_set_preempt_timer(struct vmm_vcpu *vcpu, u64 host_tsc)
+{
+	return -EOPNOTSUPP;
+}
+
+/* ---- entry ------------------------------------------------------------------------ */
+
+static noinstr int svm_enter_guest(struct svm_vcpu *svm)
+{
+	int r;
+
+	guest_state_enter_irqoff();
+	r = svm_enter(svm->vcpu.regs, &svm->entry);
+	guest_state_exit_irqoff();
+	return r;
+}
+
+static void svm_machine_check(void)
+{
+#ifdef CONFIG_X86_MCE
+	/*
+	 * The intercept took the place of the host's vector. The registers are those
+	 * of a machine check in user mode: nothing of the kernel was interrupted.
+	 */
+	struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
+
+	do_machine_check(&regs);
+#endif
+}
+
+static void svm_load_guest(struct svm_vcpu *svm)
+{
+	struct vmm_vcpu *vcpu = &svm->vcpu;
+	struct vmcb *vmcb = svm->vmcb;
+	u64 dr6 = svm_guest_owns_debug(vcpu) ? vcpu->dr6 : DR6_FIXED_1;
+
+	vmcb->rax = vcpu->regs[VMM_RAX];
+	vmcb->rsp = vcpu->regs[VMM_RSP];
+	vmcb->rip = vcpu->regs[VMM_RIP];
+	vmcb->rflags = vcpu->regs[VMM_RFLAGS];
+	vmcb->cr2 = vcpu->cr2;
+	if (vmcb->dr6 != dr6) {
+		vmcb->dr6 = dr6;
+		svm_dirty(svm, CLEAN_DRX);
+	}
+	if (vmcb->g_pat != vcpu->pat) {
+		vmcb->g_pat = vcpu->pat;
+		svm_dirty(svm, CLEAN_NP);
+	}
+	vmcb->int_ctl = (vmcb->int_ctl & ~V_TPR_MASK) | (vmm_get_cr8(vcpu) & V_TPR_MASK);
+
+	svm->entry.flags = 0;
+	if (svm_features.spec_ctrl && !svm_features.v_spec_ctrl) {
+		svm->entry.guest_spec_ctrl = vcpu->spec_ctrl;
+		svm->entry.host_spec_ctrl = this_cpu_read(x86_spec_ctrl_current);
+		if (svm->entry.guest_spec_ctrl != svm->entry.host_spec_ctrl)
+			svm->entry.flags |= SVM_ENTRY_LOAD_SPEC_CTRL;
+		if (svm->spec_ctrl_free)
+			svm->entry.flags |= SVM_ENTRY_READ_SPEC_CTRL;
+	}
+}
+
+static void svm_store_guest(struct svm_vcpu *svm)
+{
+	struct vmm_vcpu *vcpu = &svm->vcpu;
+	struct vmcb *vmcb = svm->vmcb;
+	u8 cr8 = vmcb->int_ctl & V_TPR_MASK;
+
+	vcpu->regs[VMM_RAX] = vmcb->rax;
+	vcpu->regs[VMM_RSP] = vmcb->rsp;
+	vcpu->regs[VMM_RIP] = vmcb->rip;
+	vcpu->regs[VMM_RFLAGS] = vmcb->rflags;
+	vcpu->avail = ~(u32)(BIT(VMM_REG_CR0) | BIT(VMM_REG_CR3));
+	vcpu->dirty = 0;
+	vcpu->cr2 = vmcb->cr2;
+	if (svm_guest_owns_debug(vcpu)) {
+		vcpu->dr6 = vmcb->dr6;
+		vcpu->dr7 = vmcb->dr7;
+	}
+	if (vcpu->lapic && !svm_intercepts(svm, ICPT_WRITE_CR(8)) &&
+	    cr8 != vmm_lapic_get_tpr(vcpu))
+		vmm_lapic_set_tpr(vcpu, cr8);
+	if (svm->entry.flags & SVM_ENTRY_READ_SPEC_CTRL)
+		vcpu->spec_ctrl = svm->entry.guest_spec_ctrl;
+
+	vmcb->tlb_control = TLB_CTL_NOTHING;
+	vmcb->event_inj = 0;
+	/* int_ctl and CR2 are written before every entry. */
+	vmcb->clean = CLEAN_ALL & ~(CLEAN_TPR | CLEAN_CR2);
+}
+
+static void svm_run(struct vmm_vcpu *vcpu)
+{
+	struct svm_cpu *c = this_cpu_ptr(&svm_cpus);
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm_load_guest(svm);
+	svm_before_entry(svm);
+	if (svm->asid_generation != c->asid_generation)
+		svm_new_asid(svm, c);
+	/*
+	 * modify_ldt() in another thread of this process gives the process a new LDT
+	 * by IPI and frees the old one: the image must not bring that one back.
+	 */
+	if (unlikely(c->host_ldt | current_ldt()))
+		svm_save_host(svm, c);
+	if (svm_features.virt_ssbd)
+		x86_spec_ctrl_set_guest(vcpu->virt_spec_ctrl);
+
+	if (unlikely(svm_enter_guest(svm))) {
+		svm_cancel_injection(vcpu);
+		vcpu->exit = (struct vmm_exit) { .reason = VMM_EXIT_INTR };
+		vmm_kill(vcpu->vm, "AMD-V was switched off: the host is going down");
+		return;
+	}
+
+	if (svm_features.virt_ssbd)
+		x86_spec_ctrl_restore_host(vcpu->virt_spec_ctrl);
+	vmm_mitigate_ran_guest();
+	svm_store_guest(svm);
+	if (unlikely(svm->vmcb->exit_code == SVM_EXIT_EXCP_BASE + X86_TRAP_MC))
+		svm_machine_check();
+	svm_after_exit(svm);
+	svm_normalise_exit(svm);
+}
+
+/* ---- CPUID ------------------------------------------------------------------------ */
+
+static void svm_cpuid_changed(struct vmm_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm_intercept(svm, ICPT_RDTSCP, !vcpu->caps.rdtscp);
+	svm_intercept(svm, ICPT_INVPCID, !vcpu->caps.invpcid);
+	svm_msr_cpuid_changed(svm);
+}
+
+/* What the CPU would let a guest see but this backend neither passes on nor emulates. */
+static void svm_filter_cpuid(struct kvm_cpuid_entry2 *e)
+{
+	switch (e->function) {
+	case 0x80000001:
+		/* SVM, IBS, SKINIT, LWP, the performance counter extensions */
+		e->ecx &= ~(BIT(2) | BIT(10) | BIT(12) | BIT(15) | BIT(23) | BIT(24) | BIT(28));
+		break;
+	case 0x80000008:
+		e->ebx &= ~(BIT(3) | BIT(4) | BIT(8));	/* INVLPGB, RDPRU, MCOMMIT */
+		break;
+	case SVM_CPUID:
+	case 0x8000001b:				/* IBS */
+	case 0x8000001f:				/* SEV */
+		e->eax = e->ebx = e->ecx = e->edx = 0;
+		break;
+	}
+}
+
+/* ---- dump -------------------------------------------------------------------------- */
+
+static void svm_dump_segment(const char *name, const struct vmcb_segment *s)
+{
+	pr_err("  %-4s %04x attrib %04x limit %08x base %016llx\n", name, s->selector, s->attrib,
+	       s->limit, s->base);
+}
+
+static void svm_dump(struct vmm_vcpu *vcpu)
+{
+	const struct vmcb *v = to_svm(vcpu)->vmcb;
+
+	pr_err("VMCB of vCPU %d of %s:\n", vcpu->id, vcpu->vm->name);
+	pr_err("  exit %llx info1 %016llx info2 %016llx intinfo %08x:%08x next_rip %llx\n",
+	       v->exit_code, v->exit_info1, v->exit_info2, v->exit_int_info, v->exit_int_error,
+	       v->next_rip);
+	pr_err("  intercepts %6ph\n", v->intercept);
+	pr_err("  asid %u tlb %u int_ctl %08x int_state %llx event_inj %08x clean %x ncr3 %llx tsc %llx\n",
+	       v->asid, v->tlb_control, v->int_ctl, v->int_state, v->event_inj, v->clean,
+	       v->nested_cr3, v->tsc_offset);
+	pr_err("  rip %016llx rsp %016llx rflags %08llx rax %016llx cpl %u\n", v->rip, v->rsp,
+	       v->rflags, v->rax, v->cpl);
+	pr_err("  cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx dr6 %llx dr7 %llx\n", v->cr0,
+	       v->cr2, v->cr3, v->cr4, v->efer, v->dr6, v->dr7);
+	svm_dump_segment("es", &v->es);
+	svm_dump_segment("cs", &v->cs);
+	svm_dump_segment("ss", &v->ss);
+	svm_dump_segment("ds", &v->ds);
+	svm_dump_segment("fs", &v->fs);
+	svm_dump_segment("gs", &v->gs);
+	svm_dump_segment("gdtr", &v->gdtr);
+	svm_dump_segment("ldtr", &v->ldtr);
+	svm_dump_segment("idtr", &v->idtr);
+	svm_dump_segment("tr", &v->tr);
+}
+
+static int svm_vm_create(struct vmm_vm *vm)
+{
+	return 0;	/* nothing of a VM's own: maps and ASIDs are per vCPU */
+}
+
+static void svm_vm_destroy(struct vmm_vm *vm)
+{
+}
+
+const struct vmm_backend svm_backend = {
+	.name = "svm",
+	.vcpu_size = sizeof(struct svm_vcpu),
+	.hypercall_insn = { 0x0f, 0x01, 0xd9 },		/* VMMCALL */
+
+	.usable = svm_usable,
+	.setup = svm_setup,
+	.unsetup = svm_unsetup,
+	.cpu_enable = svm_cpu_enable,
+	.cpu_disable = svm_cpu_disable,
+	.cpu_crash = svm_cpu_crash,
+
+	.vm_create = svm_vm_create,
+	.vm_destroy = svm_vm_destroy,
+	.vcpu_create = svm_vcpu_create,
+	.vcpu_destroy = svm_vcpu_destroy,
+	.vcpu_reset = svm_vcpu_reset,
+	.vcpu_load = svm_vcpu_load,
+	.vcpu_put = svm_vcpu_put,
+	.prepare_switch = svm_prepare_switch,
+	.run = svm_run,
+
+	.cache_reg = svm_cache_reg,
+	.get_segment = svm_get_segment,
+	.set_segment = svm_set_segment,
+	.segment_base = svm_segment_base,
+	.cpl = svm_cpl,
+	.cs_db_l = svm_cs_db_l,
+	.get_dt = svm_get_dt,
+	.set_dt = svm_set_dt,
+	.set_cr0 = svm_set_cr0,
+	.set_cr3 = svm_set_cr3,
+	.set_cr4 = svm_set_cr4,
+	.cr4_valid = svm_cr4_valid,
+	.set_efer = svm_set_efer,
+	.set_dr7 = svm_set_dr7,
+	.db_intercept = svm_db_intercept,
+	.get_msr = svm_get_msr,
+	.set_msr = svm_set_msr,
+	.has_msr = svm_has_msr,
+	.msr_intercept = svm_msr_intercept,
+	.cpuid_changed = svm_cpuid_changed,
+	.filter_cpuid = svm_filter_cpuid,
+
+	.inject_exception = svm_inject_exception,
+	.inject_irq = svm_inject_irq,
+	.inject_nmi = svm_inject_nmi,
+	.cancel_injection = svm_cancel_injection,
+	.irq_allowed = svm_irq_allowed,
+	.nmi_allowed = svm_nmi_allowed,
+	.open_irq_window = svm_open_irq_window,
+	.open_nmi_window = svm_open_nmi_window,
+	.get_shadow = svm_get_shadow,
+	.set_shadow = svm_set_shadow,
+	.get_nmi_mask = svm_get_nmi_mask,
+	.set_nmi_mask = svm_set_nmi_mask,
+	.update_cr8_intercept = svm_update_cr8_intercept,
+	.set_tsc_offset = svm_set_tsc_offset,
+	.set_tsc_ratio = svm_set_tsc_ratio,
+	.set_preempt_timer = svm_set_preempt_timer,
+
+	.set_root = svm_set_root,
+	.flush_tlb = svm_flush_tlb,
+	.flush_tlb_guest = svm_flush_tlb,
+	.flush_tlb_gva = svm_flush_tlb_gva,
+	.forget_root = NULL,	/* tags are ASIDs, not roots: set_root flushes */
+	.dump = svm_dump,
+};

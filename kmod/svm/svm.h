@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The AMD-V backend's own state and the calls between its files.
+ */
+#ifndef VMM_SVM_SVM_H
+#define VMM_SVM_SVM_H
+
+#include "../vmm.h"
+#include <asm/debugreg.h>
+#include <asm/trapnr.h>
+#include "vmcb.h"
+#include "enter.h"
+
+struct svm_entry {
+	u64 vmcb_pa;
+	u64 host_pa;		/* this CPU's VMSAVE image of the host */
+	u64 guest_spec_ctrl;
+	u64 host_spec_ctrl;
+	u32 flags;		/* SVM_ENTRY_* */
+};
+
+static_assert(offsetof(struct svm_entry, vmcb_pa) == ENTRY_VMCB);
+static_assert(offsetof(struct svm_entry, host_pa) == ENTRY_HOST);
+static_assert(offsetof(struct svm_entry, guest_spec_ctrl) == ENTRY_GUEST_SPEC_CTRL);
+static_assert(offsetof(struct svm_entry, host_spec_ctrl) == ENTRY_HOST_SPEC_CTRL);
+static_assert(offsetof(struct svm_entry, flags) == ENTRY_FLAGS);
+static_assert(VMM_RCX * 8 == REG_RCX && VMM_RDX * 8 == REG_RDX && VMM_RBX * 8 == REG_RBX);
+static_assert(VMM_RBP * 8 == REG_RBP && VMM_RSI * 8 == REG_RSI && VMM_RDI * 8 == REG_RDI);
+static_assert(VMM_R8 * 8 == REG_R8 && VMM_R15 * 8 == REG_R15);
+
+/* One host CPU. Touched on that CPU with preemption off, but for setup and teardown. */
+struct svm_cpu {
+	struct page *hsave;		/* VM_HSAVE_PA: the CPU's own format */
+	struct page *host;		/* VMSAVE image, restored after each exit */
+	struct vmcb *current_vmcb;	/* last entered, to see that another guest follows */
+	u64 asid_generation;
+	u32 next_asid;
+	u64 tsc_ratio;			/* what MSR TSC_RATIO holds */
+	u64 tsc_aux;			/* the host's own TSC_AUX */
+	u16 host_ldt;			/* LDTR selector in the image */
+};
+
+/* All fields are the vCPU thread's, under vcpu->mutex. */
+struct svm_vcpu {
+	struct vmm_vcpu vcpu;		/* first */
+	struct vmcb *vmcb;
+	u32 *msrpm;
+	struct svm_entry entry;
+	int vmcb_cpu;			/* where the CPU may hold a cached copy of the VMCB */
+	u64 asid_generation;		/* of vmcb->asid on that CPU; 0: none yet */
+	bool host_saved;		/* this CPU's host image is current, TSC_AUX is the guest's */
+	u64 loaded_tsc_aux;
+	u64 tsc_ratio;
+	u64 de_cfg;
+	bool spec_ctrl_free;		/* the guest writes SPEC_CTRL without exits */
+
+	/* NMI blocking, which the CPU does not track for us: see events.c */
+	bool nmi_masked;
+	bool nmi_iret;			/* the IRET that unmasks is about to run, at: */
+	u64 nmi_iret_rip;
+	bool nmi_step;			/* run one instruction at a time */
+	u64 step_added;			/* RFLAGS bits set for that at this entry */
+
+	/* A software interrupt or exception is in EVENTINJ; without NRIPS, RIP is past it */
+	bool soft_injected;
+	u8 soft_len;
+	u64 soft_rip;
+};
+
+static inline struct svm_vcpu *to_svm(struct vmm_vcpu *vcpu)
+{
+	return container_of(vcpu, struct svm_vcpu, vcpu);
+}
+
+/* What this machine and the module parameters allow; written once by svm_setup(). */
+struct svm_features {
+	u32 nr_asids;
+	bool nrips, decode_assists, flush_by_asid, vgif, pause_filter, pause_threshold,
+	     tsc_ratio, v_spec_ctrl, spec_ctrl, ibpb, tsc_aux, virt_ssbd;
+};
+extern struct svm_features svm_features;
+
+static inline void svm_dirty(struct svm_vcpu *svm, u32 clean_bits)
+{
+	svm->vmcb->clean &= ~clean_bits;
+}
+
+static inline void svm_intercept(struct svm_vcpu *svm, unsigned int bit, bool on)
+{
+	u32 *word = &svm->vmcb->intercept[bit / 32];
+
+	if (on)
+		*word |= BIT(bit % 32);
+	else
+		*word &= ~BIT(bit % 32);
+	svm_dirty(svm, CLEAN_INTERCEPTS);
+}
+
+static inline bool svm_intercepts(const struct svm_vcpu *svm, unsigned int bit)
+{
+	return svm->vmcb->intercept[bit / 32] & BIT(bit % 32);
+}
+
+/* debugreg.c's DB_OPEN: the guest's own debug registers are loaded and it has free access. */
+static inline bool svm_guest_owns_debug(const struct vmm_vcpu *vcpu)
+{
+	return (vcpu->db_loaded & BIT(2)) && !vcpu->guest_debug;
+}
+
+/* Everything this vCPU has in the TLB goes before its next instruction. */
+void svm_flush(struct svm_vcpu *svm);
+
+/* enter.S */
+asmlinkage int svm_enter(unsigned long *regs, struct svm_entry *entry);
+
+/* exits.c */
+void svm_normalise_exit(struct svm_vcpu *svm);
+
+/* events.c */
+void svm_inject_exception(struct vmm_vcpu *vcpu);
+void svm_inject_irq(struct vmm_vcpu *vcpu);
+void svm_inject_nmi(struct vmm_vcpu *vcpu);
+void svm_cancel_injection(struct vmm_vcpu *vcpu);
+void svm_before_entry(struct svm_vcpu *svm);
+void svm_after_exit(struct svm_vcpu *svm);
+void svm_iret_exit(struct svm_vcpu *svm);
+void svm_close_irq_window(struct svm_vcpu *svm);
+bool svm_irq_allowed(struct vmm_vcpu *vcpu);
+bool svm_nmi_allowed(struct vmm_vcpu *vcpu);
+void svm_open_irq_window(struct vmm_vcpu *vcpu);
+void svm_open_nmi_window(struct vmm_vcpu *vcpu);
+u32 svm_get_shadow(struct vmm_vcpu *vcpu);
+void svm_set_shadow(struct vmm_vcpu *vcpu, u32 mask);
+bool svm_get_nmi_mask(struct vmm_vcpu *vcpu);
+void svm_set_nmi_mask(struct vmm_vcpu *vcpu, bool masked);
+void svm_update_cr8_intercept(struct vmm_vcpu *vcpu, int tpr, int irr);
+
+/* state.c */
+void svm_cache_reg(struct vmm_vcpu *vcpu, int reg);
+void svm_get_segment(struct vmm_vcpu *vcpu, struct kvm_segment *s, int seg);
+void svm_set_segment(struct vmm_vcpu *vcpu, const struct kvm_segment *s, int seg);
+u64 svm_segment_base(struct vmm_vcpu *vcpu, int seg);
+int svm_cpl(struct vmm_vcpu *vcpu);
+void svm_cs_db_l(struct vmm_vcpu *vcpu, int *db, int *l);
+void svm_get_dt(struct vmm_vcpu *vcpu, struct desc_ptr *dt, bool idt);
+void svm_set_dt(struct vmm_vcpu *vcpu, const struct desc_ptr *dt, bool idt);
+void svm_set_cr0(struct vmm_vcpu *vcpu, unsigned long cr0);
+void svm_set_cr3(struct vmm_vcpu *vcpu, unsigned long cr3);
+void svm_set_cr4(struct vmm_vcpu *vcpu, unsigned long cr4);
+bool svm_cr4_valid(struct vmm_vcpu *vcpu, unsigned long cr4);
+void svm_set_efer(struct vmm_vcpu *vcpu, u64 efer);
+void svm_set_dr7(struct vmm_vcpu *vcpu, unsigned long dr7);
+void svm_db_intercept(struct vmm_vcpu *vcpu);
+
+/* msr.c */
+extern u64 svm_iopm_pa;
+int svm_msr_setup(void);
+void svm_msr_unsetup(void);
+void svm_msr_reset(struct svm_vcpu *svm);
+int svm_get_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
+int svm_set_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
+bool svm_has_msr(u32 index);
+void svm_msr_intercept(struct vmm_vcpu *vcpu, u32 msr, bool read, bool write);
+void svm_msr_cpuid_changed(struct svm_vcpu *svm);
+u32 *svm_msrpm_alloc(void);
+void svm_msrpm_free(u32 *msrpm);
+
+#endif /* VMM_SVM_SVM_H */
