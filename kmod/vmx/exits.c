@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From VMX exit reasons (SDM appendix C) to the common ones. Nothing is decided
+ * here beyond what the fields mean (SDM 28.2).
+ */
+#include "vmx/vmx.h"
+
+/* Exits that an instruction causes: its length is valid (SDM 28.2.5). */
+static const u8 instruction_exits[] = {
+	[EXIT_REASON_CPUID]		= VMM_EXIT_CPUID,
+	[EXIT_REASON_HLT]		= VMM_EXIT_HLT,
+	[EXIT_REASON_INVD]		= VMM_EXIT_INVD,
+	[EXIT_REASON_RDPMC]		= VMM_EXIT_RDPMC,
+	[EXIT_REASON_VMCALL]		= VMM_EXIT_HYPERCALL,
+	[EXIT_REASON_MSR_READ]		= VMM_EXIT_RDMSR,
+	[EXIT_REASON_MSR_WRITE]		= VMM_EXIT_WRMSR,
+	[EXIT_REASON_MWAIT_INSTRUCTION]	= VMM_EXIT_MWAIT,
+	[EXIT_REASON_MONITOR_INSTRUCTION] = VMM_EXIT_MONITOR,
+	[EXIT_REASON_PAUSE_INSTRUCTION]	= VMM_EXIT_PAUSE,
+	[EXIT_REASON_WBINVD]		= VMM_EXIT_WBINVD,
+	[EXIT_REASON_XSETBV]		= VMM_EXIT_XSETBV,
+	[EXIT_REASON_GDTR_IDTR]		= VMM_EXIT_EMULATE,
+	[EXIT_REASON_LDTR_TR]		= VMM_EXIT_EMULATE,
+	/* VMX and SMX do not exist for the guest, yet exit before the #UD check. */
+	[VMX_REASON_GETSEC]		= VMM_EXIT_UD,
+	[VMX_REASON_RSM]		= VMM_EXIT_UD,
+	[EXIT_REASON_VMCLEAR]		= VMM_EXIT_UD,
+	[EXIT_REASON_VMLAUNCH]		= VMM_EXIT_UD,
+	[EXIT_REASON_VMPTRLD]		= VMM_EXIT_UD,
+	[EXIT_REASON_VMPTRST]		= VMM_EXIT_UD,
+	[EXIT_REASON_VMREAD]		= VMM_EXIT_UD,
+	[EXIT_REASON_VMRESUME]		= VMM_EXIT_UD,
+	[EXIT_REASON_VMWRITE]		= VMM_EXIT_UD,
+	[EXIT_REASON_VMOFF]		= VMM_EXIT_UD,
+	[EXIT_REASON_VMON]		= VMM_EXIT_UD,
+	[EXIT_REASON_INVEPT]		= VMM_EXIT_UD,
+	[EXIT_REASON_INVVPID]		= VMM_EXIT_UD,
+	[EXIT_REASON_VMFUNC]		= VMM_EXIT_UD,
+	[EXIT_REASON_RDTSCP]		= VMM_EXIT_UD,
+	[EXIT_REASON_INVPCID]		= VMM_EXIT_UD,
+	[EXIT_REASON_ENCLS]		= VMM_EXIT_UD,
+	[EXIT_REASON_XSAVES]		= VMM_EXIT_UD,
+	[EXIT_REASON_XRSTORS]		= VMM_EXIT_UD,
+	[EXIT_REASON_UMWAIT]		= VMM_EXIT_UD,
+	[EXIT_REASON_TPAUSE]		= VMM_EXIT_UD,
+	[VMX_REASON_ENCLV]		= VMM_EXIT_UD,
+	[VMX_REASON_SEAMCALL]		= VMM_EXIT_UD,
+	[VMX_REASON_TDCALL]		= VMM_EXIT_UD,
+};
+
+/* Exits that can come in the middle of an event's delivery (SDM 28.2.4). */
+#define MAY_INTERRUPT_DELIVERY						\
+	(BIT_ULL(EXIT_REASON_EXCEPTION_NMI) | BIT_ULL(EXIT_REASON_TRIPLE_FAULT) | \
+	 BIT_ULL(EXIT_REASON_TASK_SWITCH) | BIT_ULL(EXIT_REASON_APIC_ACCESS) |	\
+	 BIT_ULL(EXIT_REASON_EPT_VIOLATION) | BIT_ULL(EXIT_REASON_EPT_MISCONFIG) | \
+	 BIT_ULL(EXIT_REASON_PML_FULL))
+
+static void control_register(struct vmm_exit *e, u64 qual)
+{
+	e->cr.nr = qual & 15;
+	e->cr.gpr = qual >> 8 & 15;
+	e->cr.decoded = true;
+	switch (qual >> 4 & 3) {
+	case 0:
+		e->reason = VMM_EXIT_CR_WRITE;
+		break;
+	case 1:
+		e->reason = VMM_EXIT_CR_READ;
+		break;
+	case 2:
+		e->reason = VMM_EXIT_CLTS;
+		break;
+	case 3:
+		e->reason = VMM_EXIT_LMSW;
+		e->qual = (u16)(qual >> LMSW_SOURCE_DATA_SHIFT);
+		break;
+	}
+}
+
+static void debug_register(struct vmm_exit *e, u64 qual)
+{
+	e->reason = VMM_EXIT_DR;
+	e->dr.nr = qual & DEBUG_REG_ACCESS_NUM;
+	e->dr.in = qual & TYPE_MOV_FROM_DR;
+	e->dr.gpr = DEBUG_REG_ACCESS_REG(qual);
+	e->dr.decoded = true;
+}
+
+static void port_io(struct vmm_exit *e, u64 qual)
+{
+	e->reason = VMM_EXIT_IO;
+	e->io.size = (qual & 7) + 1;
+	e->io.in = qual & BIT(3);
+	e->io.string = qual & BIT(4);
+	e->io.rep = qual & BIT(5);
+	e->io.port = qual >> 16;
+}
+
+static void ept_violation(struct vmx_vcpu *vmx, struct vmm_exit *e, u64 qual)
+{
+	u32 access = 0;
+
+	if (qual & EPT_VIOLATION_ACC_READ)
+		access |= VMM_ACCESS_READ;
+	if (qual & EPT_VIOLATION_ACC_WRITE)
+		access |= VMM_ACCESS_WRITE;
+	if (qual & EPT_VIOLATION_ACC_INSTR)
+		access |= VMM_ACCESS_EXEC;
+	if (qual & EPT_VIOLATION_RWX_MASK)
+		access |= VMM_ACCESS_PRESENT;
+	e->reason = VMM_EXIT_MEMORY;
+	e->memory.gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
+	e->memory.gva_valid = qual & EPT_VIOLATION_GVA_IS_VALID;
+	if (e->memory.gva_valid) {
+		e->memory.gva = vmcs_read(GUEST_LINEAR_ADDRESS);
+		if (!(qual & EPT_VIOLATION_GVA_TRANSLATED))
+			access |= VMM_ACCESS_GUEST_PT;
+	}
+	e->memory.access = access;
+}
+
+static void exception(struct vmx_vcpu *vmx, struct vmm_exit *e, u32 info, u64 qual)
+{
+	u32 type = info & INTR_INFO_INTR_TYPE_MASK;
+
+	if (type == INTR_TYPE_NMI_INTR) {
+		e->reason = VMM_EXIT_NMI;
+		return;
+	}
+	if (type == INTR_TYPE_HARD_EXCEPTION && (info & INTR_INFO_VECTOR_MASK) == X86_TRAP_MC) {
+		e->reason = VMM_EXIT_MCE;
+		return;
+	}
+	e->reason = VMM_EXIT_EXCEPTION;
+	e->exception.vector = info & INTR_INFO_VECTOR_MASK;
+	e->exception.has_error = info & INTR_INFO_DELIVER_CODE_MASK;
+	if (e->exception.has_error)
+		e->exception.error_code = vmcs_read(VM_EXIT_INTR_ERROR_CODE);
+	e->exception.address = qual;	/* #DB: DR6 bits, #PF: the address, else 0 */
+	if (type == INTR_TYPE_SOFT_EXCEPTION || type == INTR_TYPE_PRIV_SW_EXCEPTION) {
+		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+		vmx->event_insn_len = e->insn_len;
+	}
+}
+
+static void task_switch(struct vmx_vcpu *vmx, struct vmm_exit *e, u64 qual, u32 vectoring)
+{
+	e->reason = VMM_EXIT_TASK_SWITCH;
+	e->task.selector = qual;
+	e->task.reason = qual >> 30 & 3;
+	e->task.idt_vector = -1;
+	e->task.has_error = false;
+	if (e->task.reason != 3 || !(vectoring & INTR_INFO_VALID_MASK)) {
+		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+		return;
+	}
+	/* The switch is the event's delivery: it is not to be delivered again. */
+	e->task.idt_vector = vectoring & INTR_INFO_VECTOR_MASK;
+	if (vectoring & INTR_INFO_DELIVER_CODE_MASK) {
+		e->task.has_error = true;
+		e->task.error_code = vmcs_read(IDT_VECTORING_ERROR_CODE);
+	}
+	switch (vectoring & INTR_INFO_INTR_TYPE_MASK) {
+	case INTR_TYPE_SOFT_INTR:
+	case INTR_TYPE_SOFT_EXCEPTION:
+	case INTR_TYPE_PRIV_SW_EXCEPTION:
+		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+		break;
+	}
+}
+
+/*
+ * What SDM 28.2.3 and 28.2.4 leave to software: an event cut short in delivery, and
+ * an IRET that had already lifted NMI blocking when it faulted.
+ */
+static void events_under_way(struct vmx_vcpu *vmx, struct vmm_exit *e, u16 basic, u32 intr_info,
+			     u32 vectoring)
+{
+	bool unblocked = false;
+
+	if (vectoring & INTR_INFO_VALID_MASK) {
+		u32 error_code = 0, insn_len = 0;
+
+		e->in_delivery = true;
+		if (basic == EXIT_REASON_TASK_SWITCH)
+			return;
+		if (vectoring & INTR_INFO_DELIVER_CODE_MASK)
+			error_code = vmcs_read(IDT_VECTORING_ERROR_CODE);
+		switch (vectoring & INTR_INFO_INTR_TYPE_MASK) {
+		case INTR_TYPE_SOFT_INTR:
+		case INTR_TYPE_SOFT_EXCEPTION:
+		case INTR_TYPE_PRIV_SW_EXCEPTION:
+			insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+			break;
+		}
+		vmx_requeue_event(vmx, vectoring, error_code, insn_len);
+		return;
+	}
+	switch (basic) {
+	case EXIT_REASON_EXCEPTION_NMI:
+		unblocked = (intr_info & INTR_INFO_UNBLOCK_NMI) &&
+			    (intr_info & INTR_INFO_VECTOR_MASK) != X86_TRAP_DF;
+		break;
+	case EXIT_REASON_EPT_VIOLATION:
+	case EXIT_REASON_PML_FULL:
+		unblocked = e->qual & INTR_INFO_UNBLOCK_NMI;
+		break;
+	}
+	if (unblocked)
+		vmx_set_nmi_mask(&vmx->vcpu, true);
+}
+
+/**
+ * vmx_normalise() - fill vcpu->exit after a VM exit that came out of the guest
+ * @vmx: interrupts off
+ * @reason: VM_EXIT_REASON
+ * @intr_info: VM_EXIT_INTR_INFO, read only for exceptions and NMIs
+ */
+void vmx_normalise(struct vmx_vcpu *vmx, u32 reason, u32 intr_info)
+{
+	struct vmm_exit *e = &vmx->vcpu.exit;
+	u16 basic = reason;
+	u32 vectoring = 0;
+
+	e->hw_reason = reason;
+	e->insn_len = 0;
+	e->in_delivery = false;
+	e->qual = 0;
+
+	if (basic < ARRAY_SIZE(instruction_exits) && instruction_exits[basic]) {
+		e->reason = instruction_exits[basic];
+		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+		return;
+	}
+	if (basic < 64 && (BIT_ULL(basic) & MAY_INTERRUPT_DELIVERY))
+		vectoring = vmcs_read(IDT_VECTORING_INFO_FIELD);
+
+	switch (basic) {
+	case EXIT_REASON_EXTERNAL_INTERRUPT:
+		e->reason = VMM_EXIT_INTR;
+		return;
+	case EXIT_REASON_INTERRUPT_WINDOW:
+		e->reason = VMM_EXIT_IRQ_WINDOW;
+		vmx_set_cpu_based(vmx, vmx->cpu_based & ~CPU_BASED_INTR_WINDOW_EXITING);
+		return;
+	case EXIT_REASON_NMI_WINDOW:
+		e->reason = VMM_EXIT_NMI_WINDOW;
+		vmx_set_cpu_based(vmx, vmx->cpu_based & ~CPU_BASED_NMI_WINDOW_EXITING);
+		return;
+	case EXIT_REASON_PREEMPTION_TIMER:
+		e->reason = VMM_EXIT_PREEMPT_TIMER;
+		vmx->timer_deadline = ~0ull;
+		return;
+	case EXIT_REASON_TPR_BELOW_THRESHOLD:
+		e->reason = VMM_EXIT_TPR_BELOW;
+		return;
+	case EXIT_REASON_TRIPLE_FAULT:
+		e->reason = VMM_EXIT_TRIPLE_FAULT;
+		return;
+	}
+
+	e->qual = vmcs_read(EXIT_QUALIFICATION);
+	switch (basic) {
+	case EXIT_REASON_EXCEPTION_NMI:
+		exception(vmx, e, intr_info, e->qual);
+		break;
+	case EXIT_REASON_CR_ACCESS:
+		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+		control_register(e, e->qual);
+		return;
+	case EXIT_REASON_DR_ACCESS:
+		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+		debug_register(e, e->qual);
+		return;
+	case EXIT_REASON_IO_INSTRUCTION:
+		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+		port_io(e, e->qual);
+		return;
+	case EXIT_REASON_INVLPG:
+		e->reason = VMM_EXIT_INVLPG;
+		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+		return;
+	case EXIT_REASON_EPT_VIOLATION:
+		ept_violation(vmx, e, e->qual);
+		break;
+	case EXIT_REASON_TASK_SWITCH:
+		task_switch(vmx, e, e->qual, vectoring);
+		break;
+	case EXIT_REASON_APIC_ACCESS:
+		e->reason = VMM_EXIT_EMULATE;
+		break;
+	case EXIT_REASON_EPT_MISCONFIG:
+		/* The MMU engine makes no such entries: one is a bug or broken memory. */
+		e->qual = vmcs_read(GUEST_PHYSICAL_ADDRESS);
+		fallthrough;
+	default:
+		e->reason = VMM_EXIT_UNKNOWN;
+		break;
+	}
+	events_under_way(vmx, e, basic, intr_info, vectoring);
+}

@@ -1,0 +1,560 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The Intel VT-x backend: life of a vCPU's VMCS, one entry, and the table that the
+ * core calls through.
+ */
+#define pr_fmt(fmt) "vmm: " fmt
+
+#include <linux/gfp.h>
+#include <asm/debugreg.h>
+#include <asm/desc.h>
+#include <asm/mce.h>
+#include <asm/mmu_context.h>
+#include <asm/msr.h>
+#include <asm/segment.h>
+#include <asm/special_insns.h>
+#include <asm/tlbflush.h>
+
+#include "guest_state.h"
+#include "vmx/vmx.h"
+
+/* PAUSE in a loop: exits this close together, for this long, in TSC ticks (SDM 26.1.3). */
+#define PLE_GAP_TICKS		128
+#define PLE_WINDOW_TICKS	4096
+
+/* Every port exits: two pages of ones, for all guests (SDM 25.6.4). */
+static void *io_bitmaps;
+
+/* ---- load and unload ------------------------------------------------------- */
+
+static void vmx_unsetup(void)
+{
+	vmx_cpu_unsetup();
+	free_pages((unsigned long)io_bitmaps, 1);
+	io_bitmaps = NULL;
+}
+
+static int vmx_setup(void)
+{
+	struct vmm_cpu_facts facts;
+
+	vmm_mitigate_facts(&facts, true);
+	vmx_config.mitigate = vmm_mitigate_decide(&facts);
+	vmm_mitigate_log(vmx_config.mitigate);
+	vmx_fill_caps(&vmm_backend.caps);
+
+	io_bitmaps = (void *)__get_free_pages(GFP_KERNEL, 1);
+	if (!io_bitmaps)
+		return -ENOMEM;
+	memset(io_bitmaps, 0xff, 2 * PAGE_SIZE);
+	if (vmx_cpu_setup()) {
+		vmx_unsetup();
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* ---- creation and reset ---------------------------------------------------- */
+
+/* The parts of the host's state that never change (SDM 25.5). */
+static void init_host_state(void)
+{
+	struct desc_ptr idt;
+	u64 value;
+
+	vmcs_write(HOST_CR0, read_cr0() & ~X86_CR0_TS);
+	vmcs_write(HOST_CS_SELECTOR, __KERNEL_CS);
+	vmcs_write(HOST_SS_SELECTOR, __KERNEL_DS);
+	vmcs_write(HOST_DS_SELECTOR, 0);
+	vmcs_write(HOST_ES_SELECTOR, 0);
+	vmcs_write(HOST_FS_SELECTOR, 0);
+	vmcs_write(HOST_GS_SELECTOR, 0);
+	vmcs_write(HOST_TR_SELECTOR, GDT_ENTRY_TSS * 8);
+	vmcs_write(HOST_FS_BASE, 0);
+	store_idt(&idt);
+	vmcs_write(HOST_IDTR_BASE, idt.address);
+	rdmsrl(MSR_IA32_SYSENTER_CS, value);
+	vmcs_write(HOST_IA32_SYSENTER_CS, (u32)value);
+	rdmsrl(MSR_IA32_SYSENTER_EIP, value);
+	vmcs_write(HOST_IA32_SYSENTER_EIP, value);
+	vmcs_write(HOST_IA32_PAT, vmx_config.host_pat);
+	vmcs_write(HOST_IA32_EFER, vmx_config.host_efer);
+	vmcs_write(HOST_RIP, (unsigned long)vmx_exit_point);
+}
+
+/* Which exits there are, from the hardware, the guest's CPUID and the VM's settings. */
+static void update_controls(struct vmx_vcpu *vmx)
+{
+	const u32 windows = CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING;
+	struct vmm_vcpu *vcpu = &vmx->vcpu;
+	u32 cpu_based = vmx_config.cpu_based & ~windows;
+	u32 secondary = vmx_config.secondary;
+	u32 disabled = READ_ONCE(vcpu->vm->disabled_exits);
+
+	cpu_based |= vmx->cpu_based & windows;
+	if (vcpu->lapic && (cpu_based & CPU_BASED_TPR_SHADOW))
+		cpu_based &= ~(CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING);
+	else
+		cpu_based &= ~CPU_BASED_TPR_SHADOW;
+	if (disabled & KVM_X86_DISABLE_EXITS_HLT)
+		cpu_based &= ~CPU_BASED_HLT_EXITING;
+	if (disabled & KVM_X86_DISABLE_EXITS_MWAIT)
+		cpu_based &= ~(CPU_BASED_MWAIT_EXITING | CPU_BASED_MONITOR_EXITING);
+	if (disabled & KVM_X86_DISABLE_EXITS_PAUSE)
+		secondary &= ~SECONDARY_EXEC_PAUSE_LOOP_EXITING;
+	if (!vmx->vpid)
+		secondary &= ~SECONDARY_EXEC_ENABLE_VPID;
+	if (!vcpu->caps.rdtscp)
+		secondary &= ~SECONDARY_EXEC_ENABLE_RDTSCP;
+	if (!vcpu->caps.invpcid)
+		secondary &= ~SECONDARY_EXEC_ENABLE_INVPCID;
+	/* vmx_set_tsc_ratio() decides this one. */
+	secondary &= ~SECONDARY_EXEC_TSC_SCALING;
+	secondary |= vmx->secondary & SECONDARY_EXEC_TSC_SCALING;
+
+	vmx_set_cpu_based(vmx, cpu_based);
+	vmx_set_secondary(vmx, secondary);
+}
+
+static void init_vmcs(struct vmx_vcpu *vmx)
+{
+	init_host_state();
+
+	vmx_set_pin(vmx, vmx_config.pin & ~PIN_BASED_VMX_PREEMPTION_TIMER);
+	vmcs_write(VM_EXIT_CONTROLS, vmx_config.exit);
+	vmx_set_entry_ctls(vmx, vmx_config.entry & ~VM_ENTRY_IA32E_MODE);
+	vmcs_write(CR3_TARGET_COUNT, 0);
+	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
+	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);
+	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
+	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
+	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
+	vmcs_write(IO_BITMAP_A, __pa(io_bitmaps));
+	vmcs_write(IO_BITMAP_B, __pa(io_bitmaps + PAGE_SIZE));
+	vmcs_write(MSR_BITMAP, __pa(vmx->msr_bitmap));
+	vmcs_write(TSC_OFFSET, vmx->vcpu.tsc_offset);
+	if (vmx_config.cpu_based & CPU_BASED_TPR_SHADOW) {
+		vmcs_write(VIRTUAL_APIC_PAGE_ADDR, __pa(vmx->virtual_apic));
+		vmcs_write(TPR_THRESHOLD, 0);
+	}
+	if (vmx->vpid)
+		vmcs_write(VIRTUAL_PROCESSOR_ID, vmx->vpid);
+	if (vmx_config.secondary & SECONDARY_EXEC_PAUSE_LOOP_EXITING) {
+		vmcs_write(PLE_GAP, PLE_GAP_TICKS);
+		vmcs_write(PLE_WINDOW, PLE_WINDOW_TICKS);
+	}
+	vmcs_write(VMCS_LINK_POINTER, ~0ull);
+	vmcs_write(GUEST_IA32_DEBUGCTL, 0);
+	vmcs_write(GUEST_DR7, 0x400);
+	update_controls(vmx);
+	vmx_db_intercept(&vmx->vcpu);
+}
+
+static void free_vcpu_memory(struct vmx_vcpu *vmx)
+{
+	vmx_vpid_free(vmx->vpid);
+	free_page((unsigned long)vmx->virtual_apic);
+	free_page((unsigned long)vmx->msr_bitmap);
+	free_page((unsigned long)vmx->vmcs);
+}
+
+static int vmx_vcpu_create(struct vmm_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	BUILD_BUG_ON(offsetof(struct vmx_enter_state, host_rsp) != VMX_ENTER_HOST_RSP);
+	BUILD_BUG_ON(offsetof(struct vmx_enter_state, spec_ctrl) != VMX_ENTER_GUEST_SPEC);
+
+	vmx->vmcs_cpu = -1;
+	vmx->timer_deadline = ~0ull;
+	vmx->vmcs = vmx_alloc_vmcs(GFP_KERNEL_ACCOUNT);
+	vmx->msr_bitmap = (unsigned long *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	vmx->virtual_apic = (u8 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!vmx->vmcs || !vmx->msr_bitmap || !vmx->virtual_apic) {
+		free_vcpu_memory(vmx);
+		return -ENOMEM;
+	}
+	vmx->vmcs_pa = __pa(vmx->vmcs);
+	vmx->vpid = vmx_vpid_alloc();
+	vmx_msr_bitmap_init(vmx);
+
+	vmx_vcpu_load(vcpu, get_cpu());
+	init_vmcs(vmx);
+	vmx_vcpu_put(vcpu);
+	put_cpu();
+	return 0;
+}
+
+static void vmx_vcpu_destroy(struct vmm_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	vmx_vmcs_deactivate(vmx);
+	free_vcpu_memory(vmx);
+}
+
+static int vmx_vm_create(struct vmm_vm *vm)
+{
+	return 0;
+}
+
+static void vmx_vm_destroy(struct vmm_vm *vm)
+{
+}
+
+/* What neither the core's registers nor the segments cover (SDM table 10-1). */
+static void vmx_vcpu_reset(struct vmm_vcpu *vcpu, bool init)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	int i;
+
+	if (!init) {
+		struct vmm_msr msr = { .host = true };
+		static const u32 zeroed[] = {
+			MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_KERNEL_GS_BASE,
+			MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+			MSR_TSC_AUX,
+		};
+
+		for (i = 0; i < ARRAY_SIZE(zeroed); i++) {
+			msr.index = zeroed[i];
+			vmx_set_msr(vcpu, &msr);
+		}
+		vmx->enter.spec_ctrl = 0;
+		vcpu->spec_ctrl = 0;
+	}
+	vmcs_write(GUEST_IA32_DEBUGCTL, 0);
+	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, 0);
+	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
+	vmx_set_cpu_based(vmx, vmx->cpu_based &
+			  ~(CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING));
+	update_controls(vmx);
+	vmx_update_guest_owned(vcpu);
+}
+
+static void vmx_cpuid_changed(struct vmm_vcpu *vcpu)
+{
+	update_controls(to_vmx(vcpu));
+	vmx_update_guest_owned(vcpu);
+}
+
+/* ---- time --------------------------------------------------------------------- */
+
+static void vmx_set_tsc_offset(struct vmm_vcpu *vcpu, u64 offset)
+{
+	vmcs_write(TSC_OFFSET, offset);
+}
+
+static void vmx_set_tsc_ratio(struct vmm_vcpu *vcpu, u64 ratio)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	if (!(vmx_config.secondary & SECONDARY_EXEC_TSC_SCALING))
+		return;
+	if (!ratio || ratio == BIT_ULL(48)) {
+		vmx_set_secondary(vmx, vmx->secondary & ~SECONDARY_EXEC_TSC_SCALING);
+		return;
+	}
+	vmcs_write(TSC_MULTIPLIER, ratio);
+	vmx_set_secondary(vmx, vmx->secondary | SECONDARY_EXEC_TSC_SCALING);
+}
+
+static int vmx_set_preempt_timer(struct vmm_vcpu *vcpu, u64 host_tsc)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u64 now = rdtsc();
+
+	if (!(vmx_config.pin & PIN_BASED_VMX_PREEMPTION_TIMER))
+		return -EOPNOTSUPP;
+	if (host_tsc != ~0ull && host_tsc > now &&
+	    (host_tsc - now) >> vmx_misc_preemption_timer_rate(vmx_config.misc) > U32_MAX)
+		return -ERANGE;
+	vmx->timer_deadline = host_tsc;
+	return 0;
+}
+
+/* The timer counts down in the guest only, so it is loaded anew for each entry. */
+static void arm_preempt_timer(struct vmx_vcpu *vmx)
+{
+	u64 now, ticks = 0;
+
+	if (vmx->timer_deadline == ~0ull) {
+		vmx_set_pin(vmx, vmx->pin & ~PIN_BASED_VMX_PREEMPTION_TIMER);
+		return;
+	}
+	now = rdtsc();
+	if (vmx->timer_deadline > now)
+		ticks = (vmx->timer_deadline - now) >>
+			vmx_misc_preemption_timer_rate(vmx_config.misc);
+	vmcs_write(VMX_PREEMPTION_TIMER_VALUE, min_t(u64, ticks, U32_MAX));
+	vmx_set_pin(vmx, vmx->pin | PIN_BASED_VMX_PREEMPTION_TIMER);
+}
+
+/* ---- one entry ------------------------------------------------------------------ */
+
+static void host_machine_check(void)
+{
+#ifdef CONFIG_X86_MCE
+	/* It interrupted the guest, which is to the handler what user space is. */
+	struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
+
+	do_machine_check(&regs);
+#endif
+}
+
+/* Host state that changed since the last entry. */
+static void refresh_host_state(struct vmx_vcpu *vmx)
+{
+	unsigned long cr3 = __get_current_cr3_fast(), cr4 = cr4_read_shadow();
+
+	if (unlikely(cr3 != vmx->vmcs_cr3)) {
+		vmcs_write(HOST_CR3, cr3);
+		vmx->vmcs_cr3 = cr3;
+	}
+	if (unlikely(cr4 != vmx->vmcs_cr4)) {
+		vmcs_write(HOST_CR4, cr4);
+		vmx->vmcs_cr4 = cr4;
+	}
+}
+
+static void write_guest_state(struct vmx_vcpu *vmx)
+{
+	struct vmm_vcpu *vcpu = &vmx->vcpu;
+
+	if (vcpu->dirty & BIT(VMM_RIP))
+		vmcs_write(GUEST_RIP, vcpu->regs[VMM_RIP]);
+	if (vcpu->dirty & BIT(VMM_RSP))
+		vmcs_write(GUEST_RSP, vcpu->regs[VMM_RSP]);
+	if (vcpu->dirty & BIT(VMM_RFLAGS))
+		vmcs_write(GUEST_RFLAGS, vcpu->regs[VMM_RFLAGS]);
+	vcpu->dirty = 0;
+	if (unlikely(vmx->pat_loaded != vcpu->pat)) {
+		vmcs_write(GUEST_IA32_PAT, vcpu->pat);
+		vmx->pat_loaded = vcpu->pat;
+	}
+	if (unlikely(vmx->pae_paging)) {
+		vmcs_write(GUEST_PDPTR0, vcpu->pdptrs[0]);
+		vmcs_write(GUEST_PDPTR1, vcpu->pdptrs[1]);
+		vmcs_write(GUEST_PDPTR2, vcpu->pdptrs[2]);
+		vmcs_write(GUEST_PDPTR3, vcpu->pdptrs[3]);
+	}
+	/*
+	 * The trap flag under blocking by STI or MOV SS needs a pending single-step
+	 * (SDM 27.3.1.5); a debugger rather wants to stop after this instruction.
+	 */
+	if (unlikely(vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP))
+		vmx_set_shadow(vcpu, 0);
+}
+
+static void read_guest_state(struct vmx_vcpu *vmx)
+{
+	struct vmm_vcpu *vcpu = &vmx->vcpu;
+
+	vcpu->avail = ~(u32)(BIT(VMM_RIP) | BIT(VMM_RSP) | BIT(VMM_RFLAGS) | BIT(VMM_REG_CR0) |
+			     BIT(VMM_REG_CR3) | BIT(VMM_REG_CR4));
+	/* The guest loads CR3 without an exit, and the CPU the PDPTEs along with it. */
+	if (unlikely(vmx->pae_paging)) {
+		vcpu->pdptrs[0] = vmcs_read(GUEST_PDPTR0);
+		vcpu->pdptrs[1] = vmcs_read(GUEST_PDPTR1);
+		vcpu->pdptrs[2] = vmcs_read(GUEST_PDPTR2);
+		vcpu->pdptrs[3] = vmcs_read(GUEST_PDPTR3);
+	}
+}
+
+static u32 enter_flags(struct vmx_vcpu *vmx)
+{
+	u32 flags = vmx->launched ? VMX_ENTER_RESUME : 0;
+
+	if (VMX_MITIGATE(VERW))
+		flags |= VMX_ENTER_VERW;
+	if (VMX_MITIGATE(SPEC_CTRL)) {
+		if (vmx->vcpu.caps.spec_ctrl || vmx->enter.spec_ctrl)
+			flags |= BIT(VMX_ENTER_SPEC_CTRL_BIT);
+		if (vmx->spec_ctrl_direct)
+			flags |= BIT(VMX_ENTER_SPEC_READ_BIT);
+		if (VMX_MITIGATE(SPEC_CTRL_ALWAYS))
+			flags |= BIT(VMX_ENTER_SPEC_ALWAYS_BIT);
+	}
+	return flags;
+}
+
+struct entry_result {
+	bool failed;		/* VMLAUNCH or VMRESUME itself: no exit took place */
+	u32 reason, intr_info;
+};
+
+/*
+ * From here on RCU and lockdep take this CPU for one in user mode. A host NMI that
+ * ended the guest's turn is raised in here: NMIs are blocked until the handler's
+ * IRET, and nothing that may itself return by IRET goes before it (SDM 28.1).
+ */
+static noinstr void enter_guest(struct vmx_vcpu *vmx, u32 flags, struct entry_result *result)
+{
+	struct vmm_vcpu *vcpu = &vmx->vcpu;
+
+	result->reason = 0;
+	result->intr_info = 0;
+	guest_state_enter_irqoff();
+
+	if (VMX_MITIGATE(L1D))
+		vmx_flush_l1d(vmx);
+	if (vcpu->cr2 != native_read_cr2())
+		native_write_cr2(vcpu->cr2);
+	result->failed = vmx_enter(vcpu->regs, flags, &vmx->enter);
+	vcpu->cr2 = native_read_cr2();
+
+	if (likely(!result->failed)) {
+		result->reason = vmcs_read(VM_EXIT_REASON);
+		if (result->reason == EXIT_REASON_EXCEPTION_NMI) {
+			result->intr_info = vmcs_read(VM_EXIT_INTR_INFO);
+			if ((result->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
+				asm volatile("int $2");
+		}
+	}
+	guest_state_exit_irqoff();
+}
+
+/* No guest instruction ran, and the event to deliver is still in its field. */
+static void entry_failed(struct vmx_vcpu *vmx, const struct entry_result *result)
+{
+	struct vmm_exit *e = &vmx->vcpu.exit;
+
+	e->reason = VMM_EXIT_FAIL_ENTRY;
+	e->hw_reason = result->reason;
+	e->insn_len = 0;
+	e->in_delivery = false;
+	if (!result->failed)
+		e->qual = result->reason;
+	else if (READ_ONCE(vmm_rebooting))
+		e->qual = 0;
+	else
+		e->qual = vmcs_read(VM_INSTRUCTION_ERROR);
+}
+
+/* Exits whose handling touches nothing that a guest must not find in L1D. */
+static bool keeps_l1d_clean(u32 reason)
+{
+	switch (reason) {
+	case EXIT_REASON_EXTERNAL_INTERRUPT:
+	case EXIT_REASON_INTERRUPT_WINDOW:
+	case EXIT_REASON_PREEMPTION_TIMER:
+	case EXIT_REASON_CPUID:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void vmx_run(struct vmm_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	struct entry_result result;
+
+	write_guest_state(vmx);
+	refresh_host_state(vmx);
+	if (vmx->cpu_based & CPU_BASED_TPR_SHADOW)
+		vmx_tpr_to_cpu(vmx);
+	if (vmx_config.pin & PIN_BASED_VMX_PREEMPTION_TIMER)
+		arm_preempt_timer(vmx);
+
+	enter_guest(vmx, enter_flags(vmx), &result);
+
+	/* An exit clears IA32_DEBUGCTL (SDM 28.5.1). */
+	if (unlikely(vmx->host_debugctl))
+		update_debugctlmsr(vmx->host_debugctl);
+	vmm_mitigate_ran_guest();
+	read_guest_state(vmx);
+	if (VMX_MITIGATE(L1D_COND) && !keeps_l1d_clean(result.reason))
+		vmx->l1d_unclean = true;
+
+	if ((u16)result.reason == EXIT_REASON_MCE_DURING_VMENTRY ||
+	    ((u16)result.reason == EXIT_REASON_EXCEPTION_NMI &&
+	     (result.intr_info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) ==
+	     (INTR_TYPE_HARD_EXCEPTION | X86_TRAP_MC)))
+		host_machine_check();
+
+	if (unlikely(result.failed || (result.reason & VMX_EXIT_REASONS_FAILED_VMENTRY))) {
+		entry_failed(vmx, &result);
+		return;
+	}
+	vmx->launched = true;
+	vmm_clear_injected(vcpu);
+	if (vmx->cpu_based & CPU_BASED_TPR_SHADOW)
+		vmx_tpr_from_cpu(vmx);
+	vmx_normalise(vmx, result.reason, result.intr_info);
+	if (vmx->spec_ctrl_direct)
+		vcpu->spec_ctrl = vmx->enter.spec_ctrl;
+}
+
+const struct vmm_backend vmx_backend = {
+	.name			= "vmx",
+	.vcpu_size		= sizeof(struct vmx_vcpu),
+	.hypercall_insn		= { 0x0f, 0x01, 0xc1 },
+
+	.usable			= vmx_usable,
+	.setup			= vmx_setup,
+	.unsetup		= vmx_unsetup,
+	.cpu_enable		= vmx_cpu_enable,
+	.cpu_disable		= vmx_cpu_disable,
+	.cpu_crash		= vmx_cpu_crash,
+
+	.vm_create		= vmx_vm_create,
+	.vm_destroy		= vmx_vm_destroy,
+	.vcpu_create		= vmx_vcpu_create,
+	.vcpu_destroy		= vmx_vcpu_destroy,
+	.vcpu_reset		= vmx_vcpu_reset,
+	.vcpu_load		= vmx_vcpu_load,
+	.vcpu_put		= vmx_vcpu_put,
+	.prepare_switch		= vmx_prepare_switch,
+	.run			= vmx_run,
+
+	.cache_reg		= vmx_cache_reg,
+	.get_segment		= vmx_get_segment,
+	.set_segment		= vmx_set_segment,
+	.segment_base		= vmx_segment_base,
+	.cpl			= vmx_cpl,
+	.cs_db_l		= vmx_cs_db_l,
+	.get_dt			= vmx_get_dt,
+	.set_dt			= vmx_set_dt,
+	.set_cr0		= vmx_set_cr0,
+	.set_cr3		= vmx_set_cr3,
+	.set_cr4		= vmx_set_cr4,
+	.cr4_valid		= vmx_cr4_valid,
+	.set_efer		= vmx_set_efer,
+	.set_dr7		= vmx_set_dr7,
+	.db_intercept		= vmx_db_intercept,
+
+	.get_msr		= vmx_get_msr,
+	.set_msr		= vmx_set_msr,
+	.has_msr		= vmx_has_msr,
+	.get_feature_msr	= vmx_get_feature_msr,
+	.msr_intercept		= vmx_msr_intercept,
+	.cpuid_changed		= vmx_cpuid_changed,
+	.filter_cpuid		= vmx_filter_cpuid,
+
+	.inject_exception	= vmx_inject_exception,
+	.inject_irq		= vmx_inject_irq,
+	.inject_nmi		= vmx_inject_nmi,
+	.cancel_injection	= vmx_cancel_injection,
+	.irq_allowed		= vmx_irq_allowed,
+	.nmi_allowed		= vmx_nmi_allowed,
+	.open_irq_window	= vmx_open_irq_window,
+	.open_nmi_window	= vmx_open_nmi_window,
+	.get_shadow		= vmx_get_shadow,
+	.set_shadow		= vmx_set_shadow,
+	.get_nmi_mask		= vmx_get_nmi_mask,
+	.set_nmi_mask		= vmx_set_nmi_mask,
+	.update_cr8_intercept	= vmx_update_cr8_intercept,
+	.set_tsc_offset		= vmx_set_tsc_offset,
+	.set_tsc_ratio		= vmx_set_tsc_ratio,
+	.set_preempt_timer	= vmx_set_preempt_timer,
+
+	.set_root		= vmx_set_root,
+	.flush_tlb		= vmx_flush_tlb,
+	.flush_tlb_guest	= vmx_flush_tlb_guest,
+	.flush_tlb_gva		= vmx_flush_tlb_gva,
+
+	.dump			= vmx_dump,
+};

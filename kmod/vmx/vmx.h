@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Inside the VT-x backend. Section numbers are those of the Intel SDM volume 3C,
+ * December 2023.
+ */
+#ifndef VMX_VMX_H
+#define VMX_VMX_H
+
+#include <linux/list.h>
+#include <linux/percpu.h>
+#include <asm/desc_defs.h>
+#include <asm/trapnr.h>
+
+#include "vmm.h"
+#include "mitigate.h"
+#include "vmx/vmcs.h"
+#include "vmx/enter.h"
+
+/* MSRs the hardware does not switch and the kernel needs only in user mode (msr.c). */
+enum {
+	VMX_SWITCH_STAR, VMX_SWITCH_LSTAR, VMX_SWITCH_CSTAR, VMX_SWITCH_SFMASK,
+	VMX_SWITCH_TSC_AUX,
+	VMX_NR_SWITCHED,
+};
+
+struct vmx_vcpu {
+	struct vmm_vcpu vcpu;			/* first: the core casts */
+
+	/* The VMCS, and where the processor may hold it (cpu.c) */
+	struct vmcs *vmcs;
+	u64 vmcs_pa;
+	bool launched;				/* VMRESUME, not VMLAUNCH (SDM 25.1) */
+	int vmcs_cpu;				/* active there, or -1 */
+	struct list_head loaded_link;		/* in vmx_loaded of vmcs_cpu */
+
+	/* What the control fields hold; written through vmx_set_*() only */
+	u32 pin, cpu_based, secondary, entry_ctls, exception_bitmap;
+
+	struct vmx_enter_state enter;
+	u64 eptp;
+	u16 vpid;				/* 0: none was left */
+
+	/* Guest state beside the VMCS */
+	u64 kernel_gs_base;
+	u64 switched[VMX_NR_SWITCHED];
+	u8 switched_live;			/* bit i: the CPU holds switched[i], not the host's */
+	u64 pat_loaded;				/* what GUEST_IA32_PAT holds */
+	bool pae_paging;			/* the CPU uses the PDPTEs (SDM 4.4) */
+	bool spec_ctrl_direct;			/* IA32_SPEC_CTRL is not intercepted */
+	unsigned long *msr_bitmap;
+	u8 *virtual_apic;			/* only VTPR, at 80H, is used */
+	u8 event_insn_len;			/* of the last software exception */
+	u8 tpr_threshold;			/* what TPR_THRESHOLD holds */
+	u64 timer_deadline;			/* host TSC; ~0: off */
+
+	/* Host state */
+	bool guest_loaded;			/* between prepare_switch and vcpu_put */
+	u16 host_fs_sel, host_gs_sel, host_ds_sel, host_es_sel, host_ldt_sel;
+	unsigned long host_gs_base;		/* user space's, in IA32_KERNEL_GS_BASE meanwhile */
+	unsigned long vmcs_fs_base;		/* what HOST_FS_BASE holds */
+	unsigned long vmcs_cr3, vmcs_cr4;	/* what HOST_CR3 and HOST_CR4 hold */
+	unsigned long host_debugctl;
+	bool l1d_unclean;			/* other code ran since the last L1D flush */
+};
+
+static inline struct vmx_vcpu *to_vmx(struct vmm_vcpu *vcpu)
+{
+	return container_of(vcpu, struct vmx_vcpu, vcpu);
+}
+
+/* What caps.c found out; read-only afterwards. */
+struct vmx_config {
+	u32 revision;
+	u32 pin, cpu_based, secondary, exit, entry;	/* settable and wanted; must-be-1 included */
+	u64 ept_vpid;					/* IA32_VMX_EPT_VPID_CAP */
+	u64 misc;
+	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
+	/* Host values that are the same on every CPU */
+	u64 host_efer, host_pat;
+	u32 mitigate;					/* VMM_MITIGATE_* */
+};
+
+extern struct vmx_config vmx_config;
+extern struct vmm_backend vmm_backend;
+
+#define VMX_MITIGATE(flag)	(vmx_config.mitigate & VMM_MITIGATE_##flag)
+
+/* caps.c */
+int vmx_usable(void);
+int vmx_negotiate(struct vmx_config *c);
+void vmx_fill_caps(struct vmm_backend_caps *caps);
+void vmx_filter_cpuid(struct kvm_cpuid_entry2 *e);
+
+/* cpu.c */
+int vmx_cpu_setup(void);
+void vmx_cpu_unsetup(void);
+int vmx_cpu_enable(void);
+void vmx_cpu_disable(void);
+void vmx_cpu_crash(void);
+struct vmcs *vmx_alloc_vmcs(gfp_t gfp);
+void vmx_vmcs_deactivate(struct vmx_vcpu *vmx);
+void vmx_vcpu_load(struct vmm_vcpu *vcpu, int cpu);
+void vmx_vcpu_put(struct vmm_vcpu *vcpu);
+void vmx_prepare_switch(struct vmm_vcpu *vcpu);
+void vmx_flush_l1d(struct vmx_vcpu *vmx);
+
+/* state.c */
+void vmx_cache_reg(struct vmm_vcpu *vcpu, int reg);
+void vmx_get_segment(struct vmm_vcpu *vcpu, struct kvm_segment *s, int seg);
+void vmx_set_segment(struct vmm_vcpu *vcpu, const struct kvm_segment *s, int seg);
+u64 vmx_segment_base(struct vmm_vcpu *vcpu, int seg);
+int vmx_cpl(struct vmm_vcpu *vcpu);
+void vmx_cs_db_l(struct vmm_vcpu *vcpu, int *db, int *l);
+void vmx_get_dt(struct vmm_vcpu *vcpu, struct desc_ptr *dt, bool idt);
+void vmx_set_dt(struct vmm_vcpu *vcpu, const struct desc_ptr *dt, bool idt);
+void vmx_set_cr0(struct vmm_vcpu *vcpu, unsigned long cr0);
+void vmx_set_cr3(struct vmm_vcpu *vcpu, unsigned long cr3);
+void vmx_set_cr4(struct vmm_vcpu *vcpu, unsigned long cr4);
+bool vmx_cr4_valid(struct vmm_vcpu *vcpu, unsigned long cr4);
+void vmx_set_efer(struct vmm_vcpu *vcpu, u64 efer);
+void vmx_set_dr7(struct vmm_vcpu *vcpu, unsigned long dr7);
+void vmx_db_intercept(struct vmm_vcpu *vcpu);
+void vmx_update_guest_owned(struct vmm_vcpu *vcpu);
+
+/* events.c */
+void vmx_inject_exception(struct vmm_vcpu *vcpu);
+void vmx_inject_irq(struct vmm_vcpu *vcpu);
+void vmx_inject_nmi(struct vmm_vcpu *vcpu);
+void vmx_cancel_injection(struct vmm_vcpu *vcpu);
+void vmx_requeue_event(struct vmx_vcpu *vmx, u32 info, u32 error_code, u32 insn_len);
+bool vmx_irq_allowed(struct vmm_vcpu *vcpu);
+bool vmx_nmi_allowed(struct vmm_vcpu *vcpu);
+void vmx_open_irq_window(struct vmm_vcpu *vcpu);
+void vmx_open_nmi_window(struct vmm_vcpu *vcpu);
+u32 vmx_get_shadow(struct vmm_vcpu *vcpu);
+void vmx_set_shadow(struct vmm_vcpu *vcpu, u32 mask);
+bool vmx_get_nmi_mask(struct vmm_vcpu *vcpu);
+void vmx_set_nmi_mask(struct vmm_vcpu *vcpu, bool masked);
+void vmx_update_cr8_intercept(struct vmm_vcpu *vcpu, int tpr, int irr);
+void vmx_tpr_to_cpu(struct vmx_vcpu *vmx);
+void vmx_tpr_from_cpu(struct vmx_vcpu *vmx);
+
+/* exits.c */
+void vmx_normalise(struct vmx_vcpu *vmx, u32 reason, u32 intr_info);
+
+/* msr.c */
+void vmx_msr_bitmap_init(struct vmx_vcpu *vmx);
+void vmx_msr_cpu_enable(void);
+void vmx_msr_load_guest(struct vmx_vcpu *vmx);
+void vmx_msr_load_host(struct vmx_vcpu *vmx);
+int vmx_get_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
+int vmx_set_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
+bool vmx_has_msr(u32 index);
+int vmx_get_feature_msr(u32 index, u64 *data);
+void vmx_msr_intercept(struct vmm_vcpu *vcpu, u32 msr, bool read, bool write);
+
+/* tlb.c */
+u16 vmx_vpid_alloc(void);
+void vmx_vpid_free(u16 vpid);
+void vmx_set_root(struct vmm_vcpu *vcpu, u64 root_pa, int levels);
+void vmx_flush_tlb(struct vmm_vcpu *vcpu);
+void vmx_flush_tlb_guest(struct vmm_vcpu *vcpu);
+void vmx_flush_tlb_gva(struct vmm_vcpu *vcpu, u64 gva);
+
+/* dump.c */
+void vmx_dump(struct vmm_vcpu *vcpu);
+
+/* Control fields change rarely and are compared with their cached value first. */
+#define VMX_CONTROL(name, member, field)				\
+static inline void vmx_set_##name(struct vmx_vcpu *vmx, u32 value)	\
+{									\
+	if (vmx->member == value)					\
+		return;							\
+	vmx->member = value;						\
+	vmcs_write(field, value);					\
+}
+
+VMX_CONTROL(pin, pin, PIN_BASED_VM_EXEC_CONTROL)
+VMX_CONTROL(cpu_based, cpu_based, CPU_BASED_VM_EXEC_CONTROL)
+VMX_CONTROL(secondary, secondary, SECONDARY_VM_EXEC_CONTROL)
+VMX_CONTROL(entry_ctls, entry_ctls, VM_ENTRY_CONTROLS)
+VMX_CONTROL(exception_bitmap, exception_bitmap, EXCEPTION_BITMAP)
+
+#endif /* VMX_VMX_H */
