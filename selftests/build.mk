@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Test programs. Each folder's fragment adds its targets; included by the top Makefile.
--include selftests/unit/*.mk
--include selftests/abi/build.mk
--include selftests/fuzz/build.mk
+# Test programs: each folder's fragment adds what it builds to check-programs.
+.PHONY: check-programs
+check-programs:
+
+include $(sort $(wildcard selftests/*/*.mk))

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Stock kernels under vmmctl on vmm.ko; sourced by selftests/check.
+
+boot_row() {	# LANE HOST-KERNEL TEST...
+	local lane=$1 kernel=$2
+
+	shift 2
+	row "$lane" "boot-$lane-$kernel" "$lab" --host "$lane" --kernel "$kernel" --load vmm \
+		--timeout 1500 \
+		--add "$B/vmmctl/vmmctl" --add "$B/boot/stamp" --add selftests/boot/boot \
+		--add "$B/lab/6.1/vmlinuz:/guest/6.1" --add "$B/lab/6.12/vmlinuz:/guest/6.12" \
+		--add "$B/guest/initrd.img:/guest/initrd.img" -- boot /dev/vmm "$@"
+}
+
+for lane in svm vmx; do
+	boot_row "$lane" 6.1 boot:6.1:128M boot:6.1:1G boot:6.1:6G boot:6.12:1G end:6.1 time:6.1
+	boot_row "$lane" 6.12 boot:6.12:128M boot:6.12:6G boot:6.1:1G end:6.12 time:6.12
+done
