@@ -27,7 +27,7 @@ struct desc {
 };
 static_assert(offsetof(struct desc, size) == offsetof(struct kvm_stats_desc, size));
 static_assert(offsetof(struct desc, offset) == offsetof(struct kvm_stats_desc, offset));
-static_assert(offsetof(struct desc, name) == sizeof(struct kvm_stats_desc));
+static_assert(offsetof(struct desc, name) == offsetof(struct kvm_stats_desc, name));
 
 #define COUNT(type, field)							\
 	{ .flags = KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE |		\
