@@ -7,7 +7,7 @@
  *
  * What to do comes in two files of the initramfs:
  *   /lab/config    lines of key=value: load, args, stdin (null, channel or
- *                  pty), kmemleak, rows, cols, term
+ *                  pty), out (port or uart), kmemleak, rows, cols, term
  *   /lab/command   the command's words, each ended by a zero byte
  */
 #define _GNU_SOURCE
@@ -40,6 +40,7 @@ struct config {
 	char input[16];		/* null, channel, pty */
 	char term[64];
 	int kmemleak;
+	int out_uart;
 	struct winsize winsize;
 };
 
@@ -68,12 +69,26 @@ struct agent {
  * ---- output ----
  */
 
-static void port_write(const void *buf, size_t len)
+/* The second UART instead of the port, where the emulator can't pass the port on. */
+static int out_uart = -1;
+
+static void channel_write(const void *buf, size_t len)
 {
 	const uint8_t *p = buf;
 
-	while (len--)
+	while (out_uart < 0 && len--)
 		outb(*p++, LAB_PORT);
+	while (out_uart >= 0 && len) {
+		struct pollfd w = { .fd = out_uart, .events = POLLOUT };
+		ssize_t n = write(out_uart, p, len);
+
+		if (n > 0) {
+			p += n;
+			len -= (size_t)n;
+		} else {
+			poll(&w, 1, 1000);
+		}
+	}
 }
 
 static void frame(char type, const void *buf, size_t len)
@@ -85,8 +100,8 @@ static void frame(char type, const void *buf, size_t len)
 		uint8_t head[LAB_HEADER];
 
 		lab_header(head, type, (unsigned int)n);
-		port_write(head, sizeof(head));
-		port_write(p, n);
+		channel_write(head, sizeof(head));
+		channel_write(p, n);
 		p += n;
 		len -= n;
 	} while (len);
@@ -324,6 +339,8 @@ static void read_config(struct agent *a)
 			set_string(c->input, sizeof(c->input), val);
 		else if (!strcmp(line, "term"))
 			set_string(c->term, sizeof(c->term), val);
+		else if (!strcmp(line, "out"))
+			c->out_uart = !strcmp(val, "uart");
 		else if (!strcmp(line, "kmemleak"))
 			c->kmemleak = atoi(val);
 		else if (!strcmp(line, "rows"))
@@ -639,8 +656,14 @@ int main(void)
 		perror("lab: ioperm");
 		reboot(RB_POWER_OFF);
 	}
-	port_write(LAB_HELLO, sizeof(LAB_HELLO) - 1);
 	signal(SIGPIPE, SIG_IGN);
+	read_config(&a);
+	if (strcmp(a.cfg.input, "null") || a.cfg.out_uart) {
+		a.uart = raw_tty("/dev/ttyS1");
+		if (a.uart >= 0 && a.cfg.out_uart)
+			out_uart = a.uart;
+	}
+	channel_write(LAB_HELLO, sizeof(LAB_HELLO) - 1);
 
 	a.kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (a.kmsg < 0)
@@ -649,7 +672,6 @@ int main(void)
 
 	setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1);
 	setenv("HOME", "/", 1);
-	read_config(&a);
 	setenv("TERM", a.cfg.term[0] ? a.cfg.term : "dumb", 1);
 	argv = read_command(&a);
 	load_module(&a);
@@ -661,7 +683,6 @@ int main(void)
 	if (a.sigfd < 0)
 		fail(&a, "signalfd: %s", strerror(errno));
 	if (strcmp(a.cfg.input, "null")) {
-		a.uart = raw_tty("/dev/ttyS1");
 		if (a.uart < 0)
 			fail(&a, "/dev/ttyS1: %s", strerror(errno));
 		frame(LAB_ACK, &a.taken, 4);	/* ready for input */

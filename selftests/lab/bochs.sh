@@ -6,10 +6,19 @@
 # sourced by run.
 
 bochs_command() {
-	local bochs=$LAB/bochs
 	bochs_cd
 	bochs_config >"$dir/bochsrc"
-	emulator=("$bochs/bochs" -q -f bochsrc)
+	if [ "$(cat "$LAB/bochs/kind")" = built ]; then
+		emulator_kind=bochs
+		emulator=("$LAB/bochs/bochs" -q -f bochsrc)
+		return
+	fi
+	# Debian's has the debugger, which waits for a word, and needs a screen.
+	emulator_kind=bochs-term
+	echo c >"$dir/rc"
+	sed -i 's/nogui/term/' "$dir/bochsrc"
+	printf 'sound: waveoutdrv=dummy\nspeaker: enabled=0\n' >>"$dir/bochsrc"
+	emulator=(bochs -q -f bochsrc -rc rc)
 }
 
 # The BIOS reads a CD faster than a disk, and isolinux loads what it is given.
@@ -49,7 +58,7 @@ bochs_config() {
 	config_interface: textconfig
 	display_library: nogui
 	memory: guest=$memory, host=$mem
-	cpu: model=corei7_skylake_x, count=$cpus:1:1, ips=$ips, reset_on_triple_fault=1
+	cpu: model=corei7_skylake_x, count=$cpus, ips=$ips, reset_on_triple_fault=1
 	romimage: file=$bochs/bios.bin
 	vgaromimage: file=$bochs/vgabios.bin
 	ata0: enabled=1

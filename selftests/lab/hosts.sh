@@ -26,6 +26,14 @@ host_settings() {
 	echo "vmm_args='$vmm_args'"
 }
 
+# host_output: how the bytes of COMMAND come out (see proto.h).
+host_output() {
+	case $host:$(cat "$LAB/bochs/kind" 2>/dev/null) in
+	vmx*:debian) echo uart ;;
+	*) echo port ;;
+	esac
+}
+
 nested() {
 	local f
 	for f in /sys/module/kvm_intel/parameters/nested /sys/module/kvm_amd/parameters/nested; do
@@ -89,7 +97,6 @@ cmdline() {
 host_command() {
 	case $host in
 	vmx*)
-		emulator_kind=bochs
 		. "$LAB_SRC/bochs.sh"
 		bochs_command
 		;;

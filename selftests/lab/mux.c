@@ -4,13 +4,14 @@
  * as if COMMAND ran here: output on the descriptors it was written to, exit
  * status, input, terminal, signals.
  *
- *   mux --dir RUN --emulator qemu|bochs --timeout S [--input null|channel|pty]
+ *   mux --dir RUN --emulator qemu|bochs|bochs-term --timeout S [--input null|channel|pty]
  *       [--allow-splat] [--keep] -- EMULATOR ARG...
  *
  * RUN is the run's own folder and the emulator's working directory.  It is
  * removed at the end unless the host failed; RUN/log is the log.  In ARGs,
  * @in@ and @out@ become the numbers of the descriptors of the channels.
  * With Bochs, RUN/com1 is a fifo (console), RUN/com2 the name of a pty.
+ * bochs-term is a Bochs that wants a terminal for a screen.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -43,13 +44,14 @@
 
 struct mux {
 	const char *dir;
-	int bochs, keep, allow_splat;
+	int bochs, bochs_term, keep, allow_splat;
 	const char *input;
 	long timeout;
 	pid_t pid;
 	int sigfd;
 	int console;		/* what the machine's console prints */
 	int chan_in, chan_out;
+	int screen;		/* bochs-term's terminal, -1: none */
 	FILE *log;
 	/* frames being put together */
 	uint8_t rx[LAB_HEADER + LAB_PAYLOAD];
@@ -364,7 +366,7 @@ static void start(struct mux *m, char **argv)
 		m->console = open("com1", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 		if (m->console < 0)
 			die("com1: %s", strerror(errno));
-		m->chan_out = con[0];
+		m->chan_out = m->bochs_term ? m->chan_in : con[0];
 	} else {
 		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in) ||
 		    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, out))
@@ -375,7 +377,7 @@ static void start(struct mux *m, char **argv)
 		slave_out = out[1];
 		m->console = con[0];
 	}
-	m->pid = fork();
+	m->pid = m->bochs_term ? forkpty(&m->screen, NULL, NULL, NULL) : fork();
 	if (m->pid < 0)
 		die("fork: %s", strerror(errno));
 	if (!m->pid) {
@@ -383,11 +385,15 @@ static void start(struct mux *m, char **argv)
 
 		/* Whatever ends this program ends the emulator, SIGKILL too. */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		setpgid(0, 0);		/* the terminal's Ctrl-C is ours to handle */
+		/* The terminal's Ctrl-C is ours to handle. */
+		if (!m->bochs_term)
+			setpgid(0, 0);
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
-		dup2(null, 0);
-		dup2(con[1], 1);
+		if (!m->bochs_term) {
+			dup2(null, 0);
+			dup2(con[1], 1);
+		}
 		dup2(m->bochs ? fileno(m->log) : con[1], 2);
 		if (slave_in >= 0) {
 			fcntl(slave_in, F_SETFD, 0);
@@ -435,9 +441,21 @@ static void signals(struct mux *m)
 	}
 }
 
+/* What an emulator paints on its screen is of no use to anyone. */
+static void screen_read(struct mux *m)
+{
+	char buf[4096];
+	ssize_t n = read(m->screen, buf, sizeof(buf));
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		close(m->screen);
+		m->screen = -1;
+	}
+}
+
 static void loop(struct mux *m)
 {
-	enum { P_SIG, P_OUT, P_CON, P_STDIN, P_COUNT };
+	enum { P_SIG, P_OUT, P_CON, P_STDIN, P_SCREEN, P_COUNT };
 
 	while (m->status < 0) {
 		long long now = now_ms(), until = m->deadline;
@@ -446,6 +464,7 @@ static void loop(struct mux *m)
 			[P_OUT]   = { .fd = m->chan_out, .events = POLLIN },
 			[P_CON]   = { .fd = m->console,  .events = POLLIN },
 			[P_STDIN] = { .fd = may_send(m) ? 0 : -1, .events = POLLIN },
+			[P_SCREEN] = { .fd = m->screen,  .events = POLLIN },
 		};
 
 		if (m->grace && m->grace < until)
@@ -467,6 +486,8 @@ static void loop(struct mux *m)
 			channel_read(m);
 		if (p[P_STDIN].revents)
 			input_read(m);
+		if (p[P_SCREEN].revents)
+			screen_read(m);
 		if (p[P_SIG].revents)
 			signals(m);
 	}
@@ -485,6 +506,12 @@ static void kill_emulator(struct mux *m)
 	waitpid(m->pid, NULL, 0);
 }
 
+/* Lines that only push the telling ones out of the tail. */
+static int is_noise(const char *line)
+{
+	return strstr(line, "]  ? ") || strstr(line, "TCG doesn't support requested feature");
+}
+
 static void show_log(struct mux *m)
 {
 	char path[4096], line[1024];
@@ -498,11 +525,11 @@ static void show_log(struct mux *m)
 	if (!f)
 		return;
 	while (fgets(line, sizeof(line), f))
-		lines++;
+		lines += !is_noise(line);
 	rewind(f);
 	skip = lines - LOG_TAIL;
 	while (fgets(line, sizeof(line), f))
-		if (skip-- <= 0) {
+		if (!is_noise(line) && skip-- <= 0) {
 			line[strcspn(line, "\r\n")] = 0;
 			fprintf(stderr, "lab| %s\n", line);
 		}
@@ -535,7 +562,7 @@ int main(int argc, char **argv)
 		{ "keep", no_argument, NULL, 'k' },
 		{ NULL, 0, NULL, 0 }
 	};
-	static struct mux m = { .status = -1, .input = "null", .timeout = 600 };
+	static struct mux m = { .status = -1, .screen = -1, .input = "null", .timeout = 600 };
 	sigset_t set;
 	int c, failed;
 
@@ -545,7 +572,8 @@ int main(int argc, char **argv)
 			m.dir = optarg;
 			break;
 		case 'e':
-			m.bochs = !strcmp(optarg, "bochs");
+			m.bochs_term = !strcmp(optarg, "bochs-term");
+			m.bochs = m.bochs_term || !strcmp(optarg, "bochs");
 			break;
 		case 't':
 			m.timeout = atol(optarg);

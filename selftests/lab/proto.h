@@ -6,7 +6,8 @@
  * From host to machine the bytes go out one by one through an I/O port which
  * the emulator copies to a pipe: nothing on that way paces, drops or changes
  * a byte, as a UART and a tty would.  From machine to host they arrive on the
- * second UART.  The agent opens the conversation with LAB_HELLO; whatever
+ * second UART.  (Debian's Bochs can't pass the port on: there the second UART
+ * serves both ways, at its pace.)  The agent opens the conversation with LAB_HELLO; whatever
  * the emulator itself prints before it is not part of it.  After it there
  * are only frames: type, length (little endian), payload.
  */
