@@ -146,6 +146,8 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 		local_irq_enable();
 		preempt_enable();
 		*srcu = srcu_read_lock(&vm->srcu);
+		if (vcpu->pv_eoi)
+			vmm_pv_eoi_sync_from(vcpu);
 		vmm_backend.cancel_injection(vcpu);
 		vmm_make_request(vcpu, VMM_REQ_EVENT);
 		return vmm_rebooting ? -EIO : 1;

@@ -111,6 +111,7 @@ static void load_on(struct vmm_vcpu *vcpu, int cpu)
 
 static void unload(struct vmm_vcpu *vcpu)
 {
+	vmm_clock_vcpu_put(vcpu);
 	vmm_backend.vcpu_put(vcpu);
 	WRITE_ONCE(vcpu->cpu, -1);
 }

@@ -521,7 +521,6 @@ int vmm_clock_get(struct vmm_vm *vm, struct kvm_clock_data __user *user);
 int vmm_clock_set(struct vmm_vm *vm, const struct kvm_clock_data *data);
 u64 vmm_guest_tsc(struct vmm_vcpu *vcpu, u64 host_tsc);
 void vmm_guest_tsc_write(struct vmm_vcpu *vcpu, u64 value, bool host);	/* IA32_TSC */
-void vmm_tsc_adjust_write(struct vmm_vcpu *vcpu, u64 value, bool host);	/* IA32_TSC_ADJUST */
 void vmm_guest_tsc_adjust(struct vmm_vcpu *vcpu, s64 delta);	/* guest wrote IA32_TSC_ADJUST */
 bool vmm_pv_msr(u32 index);			/* one of ours below */
 int vmm_pv_msr_get(struct vmm_vcpu *vcpu, struct vmm_msr *msr);

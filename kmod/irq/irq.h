@@ -86,8 +86,8 @@ void vmm_irqchip_init(struct vmm_vm *vm);	/* at VM creation: nothing exists yet 
 int vmm_irqchip_create(struct vmm_vm *vm);	/* KVM_CREATE_IRQCHIP: vm->lock held; -EEXIST, -EINVAL after vCPUs */
 int vmm_irqchip_split(struct vmm_vm *vm, u32 pins);	/* KVM_CAP_SPLIT_IRQCHIP */
 /*
- * VM destruction calls vmm_eventfd_destroy(), vmm_irqchip_destroy() and
- * vmm_bus_destroy() in this order, all before any vCPU is freed.
+ * VM destruction calls vmm_eventfd_destroy(), vmm_bus_destroy() and
+ * vmm_irqchip_destroy() in this order, all before any vCPU is freed.
  */
 void vmm_irqchip_destroy(struct vmm_vm *vm);
 int vmm_irqchip_get(struct vmm_vm *vm, struct kvm_irqchip *chip);	/* -EINVAL, -ENXIO */
@@ -144,11 +144,6 @@ int vmm_lapic_local_deliver(struct vmm_vcpu *vcpu, int lvt);
 void vmm_lapic_eoi(struct vmm_vcpu *vcpu);		/* PV EOI: as a write to the EOI register */
 int vmm_lapic_highest_irr(struct vmm_vcpu *vcpu);	/* -1: none */
 int vmm_lapic_highest_isr(struct vmm_vcpu *vcpu);
-/*
- * May the guest skip the EOI write? The only vector in service, IRR is empty, and
- * nobody but the LAPIC wants to see its EOI (not level, no IOAPIC or user interest).
- */
-bool vmm_lapic_eoi_skippable(struct vmm_vcpu *vcpu);
 
 /* Set a vector in IRR; any context. 1 new, 0 it was already set. Kicks the target. */
 int vmm_lapic_set_irq(struct vmm_vcpu *vcpu, u8 vector, bool level);

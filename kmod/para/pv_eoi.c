@@ -98,7 +98,7 @@ void vmm_pv_eoi_sync_to(struct vmm_vcpu *vcpu)
 	/* The last entry was called off: start over, things may have changed. */
 	if (pv->offered)
 		vmm_pv_eoi_sync_from(vcpu);
-	if (!vmm_lapic_eoi_skippable(vcpu))
+	if (!vmm_lapic_pv_eoi_allowed(vcpu))
 		return;
 	pv->offered = !vmm_gpa_cache_write(vcpu->vm, &pv->cache, &bit, 0, 1);
 }

@@ -107,13 +107,18 @@ static void synchronize(struct vmm_vcpu *vcpu, u64 value)
 	vmm_make_request(vcpu, VMM_REQ_CLOCK_UPDATE);
 }
 
-static void shift_offset(struct vmm_vcpu *vcpu, u64 by)
+/**
+ * vmm_guest_tsc_adjust() - move the guest's TSC, as a write to IA32_TSC_ADJUST does
+ * @vcpu: loaded, vcpu->mutex held
+ * @delta: ticks
+ */
+void vmm_guest_tsc_adjust(struct vmm_vcpu *vcpu, s64 delta)
 {
 	struct vmm_vm *vm = vcpu->vm;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&vm->clock_lock, flags);
-	WRITE_ONCE(vcpu->tsc_offset, vcpu->tsc_offset + by);
+	WRITE_ONCE(vcpu->tsc_offset, vcpu->tsc_offset + delta);
 	WRITE_ONCE(vm->clock_stale, true);
 	raw_spin_unlock_irqrestore(&vm->clock_lock, flags);
 
@@ -139,20 +144,7 @@ void vmm_guest_tsc_write(struct vmm_vcpu *vcpu, u64 value, bool host)
 	}
 	by = value - vmm_guest_tsc(vcpu, rdtsc());
 	vcpu->tsc_adjust += by;
-	shift_offset(vcpu, by);
-}
-
-/**
- * vmm_tsc_adjust_write() - a write to IA32_TSC_ADJUST
- * @vcpu: loaded, vcpu->mutex held
- * @value: what was written
- * @host: by user space, which restores the register but not its effect
- */
-void vmm_tsc_adjust_write(struct vmm_vcpu *vcpu, u64 value, bool host)
-{
-	if (!host)
-		shift_offset(vcpu, value - vcpu->tsc_adjust);
-	vcpu->tsc_adjust = value;
+	vmm_guest_tsc_adjust(vcpu, by);
 }
 
 /* ---- rate --------------------------------------------------------------------- */
