@@ -84,4 +84,11 @@ static inline int vmm_compat_follow_pfn(struct vm_area_struct *vma, unsigned lon
 	return 0;
 }
 
+/* 6.8: the count, always 1, went away. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+#define vmm_eventfd_signal(ctx)	eventfd_signal(ctx)
+#else
+#define vmm_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
+#endif
+
 #endif /* VMM_COMPAT_H */

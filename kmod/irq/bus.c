@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The buses: which in-module device answers at an address. A bus is a sorted array
+ * that readers walk under SRCU and that an addition replaces as a whole.
+ *
+ * Locking: additions and removals hold vm->slots_lock; accesses hold vm->srcu.
+ */
+#include <linux/slab.h>
+#include "vmm.h"
+
+/* Bounds the memory user space can pin with ioeventfds. */
+#define BUS_MAX_RANGES	65536
+
+struct bus_range {
+	u64 addr;
+	u32 len;		/* 0: any access that starts at addr */
+	struct vmm_iodev *dev;	/* NULL: removed; the next addition drops the entry */
+};
+
+struct vmm_io_bus {
+	unsigned int count;
+	u32 max_len;		/* the longest range, at least 1 */
+	struct bus_range range[];
+};
+
+static struct vmm_io_bus *bus_writer(struct vmm_vm *vm, enum vmm_bus bus)
+{
+	return rcu_dereference_protected(vm->bus[bus], lockdep_is_held(&vm->slots_lock));
+}
+
+/**
+ * vmm_bus_add() - put a device on a bus
+ * @vm: the VM; vm->slots_lock is held
+ * @bus: which bus
+ * @addr: first port or guest-physical address
+ * @len: length in bytes; 0 answers any access that starts at @addr
+ * @dev: the device; the bus owns it if it has a destroy operation
+ *
+ * Ranges may overlap: all devices concerned are asked in turn.
+ *
+ * Return: 0, -ENOSPC, -ENOMEM.
+ */
+int vmm_bus_add(struct vmm_vm *vm, enum vmm_bus bus, u64 addr, int len, struct vmm_iodev *dev)
+{
+	struct vmm_io_bus *old = bus_writer(vm, bus), *new;
+	unsigned int i, old_count = old ? old->count : 0;
+	bool placed = false;
+
+	if (old_count >= BUS_MAX_RANGES)
+		return -ENOSPC;
+	new = kvzalloc(struct_size(new, range, old_count + 1), GFP_KERNEL_ACCOUNT);
+	if (!new)
+		return -ENOMEM;
+
+	new->max_len = max(len, 1);
+	for (i = 0; i < old_count; i++) {
+		struct bus_range *r = &old->range[i];
+
+		if (!r->dev)
+			continue;
+		if (!placed && r->addr > addr) {
+			new->range[new->count++] = (struct bus_range){ addr, len, dev };
+			placed = true;
+		}
+		new->range[new->count++] = *r;
+		new->max_len = max(new->max_len, r->len);
+	}
+	if (!placed)
+		new->range[new->count++] = (struct bus_range){ addr, len, dev };
+
+	rcu_assign_pointer(vm->bus[bus], new);
+	if (old) {
+		synchronize_srcu_expedited(&vm->srcu);
+		kvfree(old);
+	}
+	return 0;
+}
+
+/**
+ * vmm_bus_remove() - take a device off a bus
+ * @vm: the VM; vm->slots_lock is held
+ * @bus: which bus
+ * @dev: the device; its destroy operation is not called
+ *
+ * Cannot fail. When it returns no access to @dev is in progress.
+ */
+void vmm_bus_remove(struct vmm_vm *vm, enum vmm_bus bus, struct vmm_iodev *dev)
+{
+	struct vmm_io_bus *b = bus_writer(vm, bus);
+	unsigned int i;
+
+	if (!b)
+		return;
+	for (i = 0; i < b->count; i++)
+		if (b->range[i].dev == dev)
+			WRITE_ONCE(b->range[i].dev, NULL);
+	synchronize_srcu_expedited(&vm->srcu);
+}
+
+/**
+ * vmm_bus_destroy() - free the buses and the devices they own
+ * @vm: the VM, which nobody uses any more
+ */
+void vmm_bus_destroy(struct vmm_vm *vm)
+{
+	unsigned int bus, i;
+
+	for (bus = 0; bus < VMM_NR_BUSES; bus++) {
+		struct vmm_io_bus *b = rcu_dereference_protected(vm->bus[bus], true);
+
+		if (!b)
+			continue;
+		for (i = 0; i < b->count; i++) {
+			struct vmm_iodev *dev = b->range[i].dev;
+
+			if (dev && dev->ops->destroy)
+				dev->ops->destroy(dev);
+		}
+		RCU_INIT_POINTER(vm->bus[bus], NULL);
+		kvfree(b);
+	}
+}
+
+/* Index after the last range that begins at or below addr. */
+static unsigned int bus_upper(const struct vmm_io_bus *b, u64 addr)
+{
+	unsigned int lo = 0, hi = b->count;
+
+	while (lo < hi) {
+		unsigned int mid = lo + (hi - lo) / 2;
+
+		if (b->range[mid].addr <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static bool range_takes(const struct bus_range *r, u64 addr, int len)
+{
+	if (!r->len)
+		return r->addr == addr;
+	return addr >= r->addr && addr - r->addr + len <= r->len;
+}
+
+static int bus_access(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len,
+		      void *in, const void *out, bool write)
+{
+	struct vmm_vm *vm = vcpu->vm;
+	struct vmm_io_bus *b = srcu_dereference(vm->bus[bus], &vm->srcu);
+	unsigned int i;
+
+	if (!b)
+		return -EOPNOTSUPP;
+
+	for (i = bus_upper(b, addr); i-- > 0;) {
+		struct bus_range *r = &b->range[i];
+		struct vmm_iodev *dev;
+		int ret = -EOPNOTSUPP;
+
+		if (addr - r->addr >= b->max_len)
+			break;
+		if (!range_takes(r, addr, len))
+			continue;
+		dev = READ_ONCE(r->dev);
+		if (!dev)
+			continue;
+		if (write && dev->ops->write)
+			ret = dev->ops->write(vcpu, dev, addr, len, out);
+		else if (!write && dev->ops->read)
+			ret = dev->ops->read(vcpu, dev, addr, len, in);
+		if (ret != -EOPNOTSUPP)
+			return ret;
+	}
+	return -EOPNOTSUPP;
+}
+
+/**
+ * vmm_bus_read() - a guest reads a port or device memory
+ * @vcpu: the vCPU, on its thread, vm->srcu held
+ * @bus: which bus
+ * @addr: port or guest-physical address
+ * @len: bytes, 1..8
+ * @data: where they go, little endian
+ *
+ * Return: 0, or -EOPNOTSUPP when nobody answers.
+ */
+int vmm_bus_read(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len, void *data)
+{
+	if (bus == VMM_BUS_MMIO && vcpu->lapic && vmm_lapic_owns_gpa(vcpu, addr))
+		return vmm_lapic_mmio_read(vcpu, addr, len, data);
+	return bus_access(vcpu, bus, addr, len, data, NULL, false);
+}
+
+/**
+ * vmm_bus_write() - a guest writes to a port or device memory
+ * @vcpu: the vCPU, on its thread, vm->srcu held
+ * @bus: which bus
+ * @addr: port or guest-physical address
+ * @len: bytes, 1..8; 0 and @data NULL on VMM_BUS_FAST_MMIO
+ * @data: the bytes, little endian
+ *
+ * Return: 0, or -EOPNOTSUPP when nobody answers.
+ */
+int vmm_bus_write(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len, const void *data)
+{
+	if (bus == VMM_BUS_MMIO && vcpu->lapic && vmm_lapic_owns_gpa(vcpu, addr))
+		return vmm_lapic_mmio_write(vcpu, addr, len, data);
+	return bus_access(vcpu, bus, addr, len, NULL, data, true);
+}

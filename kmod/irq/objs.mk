@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-only
+vmm-y += kmod/irq/bus.o
+vmm-y += kmod/irq/route.o
+vmm-y += kmod/irq/eventfd.o
+vmm-y += kmod/irq/irqchip.o
+vmm-y += kmod/irq/ioapic.o
+vmm-y += kmod/irq/pic.o
+vmm-y += kmod/irq/pit.o
+vmm-y += kmod/irq/lapic.o
+vmm-y += kmod/irq/lapic_timer.o
+vmm-y += kmod/irq/deliver.o
