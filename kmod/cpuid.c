@@ -277,7 +277,8 @@ static void add_xsave_leaves(void)
 	e->ebx = e->ecx;
 
 	e = add(0xd, 1, true);
-	xsaves = vmm_backend.caps.xsaves;
+	/* A guest that finds XSAVES writes IA32_XSS. */
+	xsaves = vmm_backend.caps.xsaves && vmm_backend.has_msr(MSR_IA32_XSS);
 	if (!xsaves)
 		e->eax &= ~F(XSAVES);
 	/* No supervisor component is offered: IA32_XSS stays 0. */
@@ -440,6 +441,21 @@ static void add_paravirtual(void)
 	e->eax = PV_FEATURES;
 }
 
+/* Features that need something else, and this host or backend lacks it. */
+static void drop_dependents(struct kvm_cpuid_entry2 *e)
+{
+	bool tsc_aux = vmm_backend.has_msr(MSR_TSC_AUX);
+
+	if (e->function == 7 && e->index == 0) {
+		if (!(vmm_supported_xcr0 & XFEATURE_MASK_PKRU))
+			e->ecx &= ~F(PKU);
+		if (!tsc_aux)
+			e->ecx &= ~F(RDPID);
+	}
+	if (e->function == 0x80000001 && !tsc_aux)
+		e->edx &= ~F(RDTSCP);
+}
+
 /**
  * vmm_cpuid_init() - at load, after the backend's setup and vmm_fpu_init()
  */
@@ -468,18 +484,11 @@ void vmm_cpuid_init(void)
 	for (function = 0x80000001; function <= max; function++)
 		add_extended(function);
 
-	for (i = 0; i < nr_supported; i++)
+	for (i = 0; i < nr_supported; i++) {
+		drop_dependents(&supported[i]);
 		vmm_backend.filter_cpuid(&supported[i]);
-	sort_entries(supported, supported_order, nr_supported);
-
-	/* What depends on something that is not there. */
-	if (!(vmm_supported_xcr0 & XFEATURE_MASK_PKRU)) {
-		struct kvm_cpuid_entry2 *e = cpuid_lookup(supported, supported_order,
-							  nr_supported, 7, 0);
-
-		if (e)
-			e->ecx &= ~F(PKU);
 	}
+	sort_entries(supported, supported_order, nr_supported);
 }
 
 /**
