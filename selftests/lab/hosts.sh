@@ -69,10 +69,10 @@ host_check() {
 here_run() {
 	local status=0 ko
 	[ ${#adds[@]} -eq 0 ] || note "--here: --add is of no use on this machine"
-	ko=$TOP/build/kmod/here/vmm.ko
+	ko=$TOP/build/kmod/host/vmm.ko
 	case $load in
 	vmm)
-		[ -e "$ko" ] || die "build/kmod/here/vmm.ko is not built"
+		[ -e "$ko" ] || die "build/kmod/host/vmm.ko is not built (make host)"
 		# shellcheck disable=SC2086
 		insmod "$ko" $modargs || die "vmm.ko does not load on this machine"
 		;;
