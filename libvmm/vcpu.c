@@ -236,12 +236,19 @@ static void run_failed(struct vmm_vcpu *vcpu, int err)
 static void *vcpu_thread(void *opaque)
 {
 	struct vmm_vcpu *vcpu = opaque;
+	struct vmm_vm *vm = vcpu->vm;
+	char name[16];
 	sigset_t set;
 
+	/* By the thread itself: for another thread the C library opens files. */
+	snprintf(name, sizeof(name), "vcpu%u", vcpu->index & 0xffff);
+	pthread_setname_np(pthread_self(), name);
 	sigemptyset(&set);
 	sigaddset(&set, KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-	while (vmm_vm_ended(vcpu->vm) == VMM_END_NONE) {
+	if (vm->vcpu_enter && vm->vcpu_enter())
+		vmm_vm_end(vm, VMM_END_ERROR, 0, "%s", vmm_error());
+	while (vmm_vm_ended(vm) == VMM_END_NONE) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0)
 			handle_exit(vcpu);
 		else if (errno != EINTR && errno != EAGAIN)
@@ -255,7 +262,6 @@ int vmm_vcpu_start(struct vmm_vcpu *vcpu)
 	struct sigaction act = { .sa_handler = kick_handler };
 	struct vmm_vm *vm = vcpu->vm;
 	sigset_t all, old;
-	char name[16];
 	int err;
 
 	/* No SA_RESTART: a write to a stopped terminal must return too. */
@@ -267,6 +273,7 @@ int vmm_vcpu_start(struct vmm_vcpu *vcpu)
 	sigdelset(&all, SIGILL);
 	sigdelset(&all, SIGFPE);
 	sigdelset(&all, SIGABRT);
+	sigdelset(&all, SIGSYS);
 	pthread_mutex_lock(&vm->end_lock);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
@@ -276,7 +283,5 @@ int vmm_vcpu_start(struct vmm_vcpu *vcpu)
 	if (err)
 		return vmm_fail(err, "cannot start the thread of vCPU %u: %s", vcpu->index,
 				strerror(err));
-	snprintf(name, sizeof(name), "vcpu%u", vcpu->index & 0xffff);
-	pthread_setname_np(vcpu->thread, name);
 	return 0;
 }

@@ -304,8 +304,10 @@ static int set_up(struct machine *m)
 		err = load(m);
 	vmm_image_close(&m->kernel);
 	vmm_image_close(&m->initrd);
-	if (!err && !m->opt.no_sandbox)
-		err = sandbox_drop();
+	if (!err && !m->opt.no_sandbox) {
+		m->vm.vcpu_enter = sandbox_vcpu;
+		err = sandbox_enter();
+	}
 	return err;
 }
 

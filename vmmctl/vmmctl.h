@@ -31,14 +31,22 @@ int verb_doctor(int argc, char **argv);
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /**
- * sandbox_drop() - give up what a running VM does not need (DESIGN D11)
+ * sandbox_enter() - give up what a running VM does not need (DESIGN D11)
  *
- * Drops all capabilities and, with seccomp, all system calls that the event
- * loop and the vCPU threads started from now on do not make. The caller's
- * descriptors stay.
+ * Drops all capabilities and confines this thread, and those it starts, to the
+ * system calls of a running VM. Call it when everything is open and mapped.
  *
  * Return: 0 or a negative errno, with vmm_error() set.
  */
-int sandbox_drop(void);
+int sandbox_enter(void);
+
+/**
+ * sandbox_vcpu() - confine a vCPU thread further
+ *
+ * Called by the thread itself, within the sandbox of sandbox_enter().
+ *
+ * Return: 0 or a negative errno, with vmm_error() set.
+ */
+int sandbox_vcpu(void);
 
 #endif

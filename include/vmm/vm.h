@@ -57,6 +57,8 @@ struct vmm_vcpu {
  * @mmio: memory-mapped device registers
  * @nr_vcpus: number of vCPUs
  * @vcpus: the vCPUs
+ * @vcpu_enter: called by each vCPU thread before it first runs the guest, to
+ *	confine itself; or NULL. What it returns other than 0 ends the VM.
  * @name: for threads and messages
  */
 struct vmm_vm {
@@ -68,6 +70,7 @@ struct vmm_vm {
 	struct vmm_bus mmio;
 	unsigned int nr_vcpus;
 	struct vmm_vcpu *vcpus;
+	int (*vcpu_enter)(void);
 	char name[64];
 	/* Private: the end, set once by vmm_vm_end() under end_lock. */
 	pthread_mutex_t end_lock;

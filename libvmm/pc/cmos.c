@@ -57,6 +57,7 @@ enum {
 #define ALARM_ANY	0xc0
 
 #define NSEC		1000000000LL
+#define SECONDS_PER_DAY	86400
 #define UIP_NSEC	244000	/* UIP rises so long before an update */
 
 struct vmm_cmos {
@@ -112,38 +113,85 @@ static unsigned int hour_from_reg(const struct vmm_cmos *c, uint8_t v)
 	return v & HOUR_PM ? hour + 12 : hour;
 }
 
+/*
+ * Calendar of the proleptic Gregorian years, counted from 1 March of year 0 so
+ * that the leap day is a year's last. The C library's would read the time
+ * zone's files, here in the middle of a guest's exit.
+ */
+struct date {
+	int64_t year;
+	unsigned int month;	/* 1 to 12 */
+	unsigned int day;	/* 1 to 31 */
+};
+
+#define DAYS_TO_EPOCH	719468		/* from 1 March 0000 to 1 January 1970 */
+#define DAYS_IN_ERA	146097		/* 400 years */
+
+static struct date date_from_days(int64_t days)
+{
+	int64_t era, doe, yoe, doy, m;
+
+	days += DAYS_TO_EPOCH;
+	era = (days >= 0 ? days : days - (DAYS_IN_ERA - 1)) / DAYS_IN_ERA;
+	doe = days - era * DAYS_IN_ERA;
+	yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	m = (5 * doy + 2) / 153;	/* months from March, of 30.6 days on average */
+	return (struct date) {
+		.year = yoe + era * 400 + (m >= 10),
+		.month = m < 10 ? m + 3 : m - 9,
+		.day = doy - (153 * m + 2) / 5 + 1,
+	};
+}
+
+static int64_t days_from_date(struct date d)
+{
+	int64_t y = d.month <= 2 ? d.year - 1 : d.year;
+	int64_t m = d.month > 2 ? d.month - 3 : d.month + 9;
+	int64_t era = y / 400, yoe = y - era * 400;
+	int64_t doy = (153 * m + 2) / 5 + d.day - 1;
+
+	return era * DAYS_IN_ERA + yoe * 365 + yoe / 4 - yoe / 100 + doy - DAYS_TO_EPOCH;
+}
+
 /* Put the running time into the registers, unless the guest is setting them. */
 static void latch(struct vmm_cmos *c)
 {
-	time_t now = host_ns() / NSEC + c->offset;
-	struct tm tm;
+	int64_t now = host_ns() / NSEC + c->offset;
+	int64_t days = now / SECONDS_PER_DAY, secs = now % SECONDS_PER_DAY;
+	struct date d;
 
-	if (c->ram[REG_B] & B_SET || !gmtime_r(&now, &tm))
+	if (c->ram[REG_B] & B_SET)
 		return;
-	c->ram[SECONDS] = to_reg(c, tm.tm_sec);
-	c->ram[MINUTES] = to_reg(c, tm.tm_min);
-	c->ram[HOURS] = hour_to_reg(c, tm.tm_hour);
-	c->ram[WEEKDAY] = to_reg(c, tm.tm_wday + 1);
-	c->ram[DAY] = to_reg(c, tm.tm_mday);
-	c->ram[MONTH] = to_reg(c, tm.tm_mon + 1);
-	c->ram[YEAR] = to_reg(c, tm.tm_year % 100);
-	c->ram[CENTURY] = to_reg(c, 19 + tm.tm_year / 100);
+	if (secs < 0) {
+		secs += SECONDS_PER_DAY;
+		days--;
+	}
+	d = date_from_days(days);
+	c->ram[SECONDS] = to_reg(c, secs % 60);
+	c->ram[MINUTES] = to_reg(c, secs / 60 % 60);
+	c->ram[HOURS] = hour_to_reg(c, secs / 3600);
+	/* Sunday is 1; 1 January 1970 was a Thursday. */
+	c->ram[WEEKDAY] = to_reg(c, ((days + 4) % 7 + 7) % 7 + 1);
+	c->ram[DAY] = to_reg(c, d.day);
+	c->ram[MONTH] = to_reg(c, d.month);
+	c->ram[YEAR] = to_reg(c, d.year % 100);
+	c->ram[CENTURY] = to_reg(c, d.year / 100);
 }
 
 /* The guest wrote the time: from now on that is what the clock tells. */
 static void adopt(struct vmm_cmos *c)
 {
-	struct tm tm = {
-		.tm_sec = from_reg(c, c->ram[SECONDS]),
-		.tm_min = from_reg(c, c->ram[MINUTES]),
-		.tm_hour = hour_from_reg(c, c->ram[HOURS]),
-		.tm_mday = from_reg(c, c->ram[DAY]),
-		.tm_mon = (int)from_reg(c, c->ram[MONTH]) - 1,
-		.tm_year = ((int)from_reg(c, c->ram[CENTURY]) - 19) * 100 +
-			   (int)from_reg(c, c->ram[YEAR]),
+	struct date d = {
+		.year = from_reg(c, c->ram[CENTURY]) * 100 + from_reg(c, c->ram[YEAR]),
+		.month = from_reg(c, c->ram[MONTH]),
+		.day = from_reg(c, c->ram[DAY]),
 	};
+	int64_t secs = hour_from_reg(c, c->ram[HOURS]) * 3600 +
+		       from_reg(c, c->ram[MINUTES]) * 60 + from_reg(c, c->ram[SECONDS]);
 
-	c->offset = timegm(&tm) - host_ns() / NSEC;
+	/* Nonsense from the guest gives a nonsense time, but a defined one. */
+	c->offset = days_from_date(d) * SECONDS_PER_DAY + secs - host_ns() / NSEC;
 }
 
 static bool alarm_field(uint8_t alarm, uint8_t now)

@@ -6,7 +6,8 @@
  * panic= says. So this device both keeps the log and tells a crash from a
  * reboot.
  *
- * The records live as long as the VM.
+ * The records live as long as the VM. All memory is taken at creation: a vCPU
+ * thread, which may be confined, never asks for more.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -23,6 +24,7 @@
 #define RECORD_ID		96	/* offset of a u64 */
 #define ID_NONE			0xffffffffffffffffULL
 #define TEXT_MAX		65536
+#define INFLATE_HEAP		65536	/* zlib takes about 7 KiB and the 32 KiB window */
 
 #define STATUS_SUCCESS		0
 #define STATUS_NO_SPACE		1
@@ -36,7 +38,7 @@
 struct record {
 	uint64_t id;
 	uint32_t len;		/* 0: free */
-	uint8_t *data;
+	uint8_t data[VMM_ERST_RANGE_SIZE];
 };
 
 struct vmm_erst {
@@ -54,7 +56,30 @@ struct vmm_erst {
 	unsigned int next;	/* record that GET_RECORD_ID tells next */
 	struct record records[RECORDS];
 	bool told;
+	z_stream inflate;
+	size_t heap_used;
+	uint8_t heap[INFLATE_HEAP] __attribute__((aligned(16)));
+	char text[TEXT_MAX + 1];
 };
+
+/* zlib's memory: it takes its window late, in whatever thread. Nothing is given back. */
+static void *heap_take(void *opaque, unsigned int items, unsigned int size)
+{
+	struct vmm_erst *e = opaque;
+	size_t want = ((size_t)items * size + 15) & ~(size_t)15;
+	void *p = e->heap + e->heap_used;
+
+	if (want > INFLATE_HEAP - e->heap_used)
+		return NULL;
+	e->heap_used += want;
+	return p;
+}
+
+static void heap_give(void *opaque, void *p)
+{
+	(void)opaque;
+	(void)p;
+}
 
 static struct record *record_find(struct vmm_erst *e, uint64_t id)
 {
@@ -88,38 +113,30 @@ static uint64_t record_count(const struct vmm_erst *e)
 	return n;
 }
 
-/*
- * The text of a pstore record: plain, or a raw deflate stream. Returns a
- * string to free, or NULL.
- */
-static char *record_text(const struct record *r)
+/* The text of a pstore record: plain, or a raw deflate stream. NULL when it is neither. */
+static const char *record_text(struct vmm_erst *e, const struct record *r)
 {
 	const uint8_t *data = r->data + RECORD_HEADER + SECTION_DESCRIPTOR;
 	size_t len = r->len - RECORD_HEADER - SECTION_DESCRIPTOR;
-	char *text = calloc(1, TEXT_MAX + 1);
-	z_stream z = { 0 };
+	z_stream *z = &e->inflate;
 	int ret;
 
-	if (!text)
-		return NULL;
 	if (len >= 6 && !memcmp(data, "Panic#", 6)) {
-		memcpy(text, data, len < TEXT_MAX ? len : TEXT_MAX);
-		return text;
+		memcpy(e->text, data, len);
+		e->text[len] = 0;
+		return e->text;
 	}
-	if (inflateInit2(&z, -MAX_WBITS) != Z_OK) {
-		free(text);
+	if (inflateReset(z) != Z_OK)
 		return NULL;
-	}
-	z.next_in = (uint8_t *)data;
-	z.avail_in = len;
-	z.next_out = (uint8_t *)text;
-	z.avail_out = TEXT_MAX;
-	ret = inflate(&z, Z_SYNC_FLUSH);
-	inflateEnd(&z);
-	if ((ret == Z_OK || ret == Z_STREAM_END || ret == Z_BUF_ERROR) && z.total_out)
-		return text;
-	free(text);
-	return NULL;
+	z->next_in = (uint8_t *)data;
+	z->avail_in = len;
+	z->next_out = (uint8_t *)e->text;
+	z->avail_out = TEXT_MAX;
+	ret = inflate(z, Z_SYNC_FLUSH);
+	if (ret != Z_OK && ret != Z_STREAM_END && ret != Z_BUF_ERROR)
+		return NULL;
+	e->text[z->total_out] = 0;
+	return e->text;
 }
 
 /* Cut the sentence after "Kernel panic - " out of a log. */
@@ -143,20 +160,17 @@ static void panic_line(const char *text, char *line, size_t size)
 /* Tell of a panic, once. Only panics: an oops is recorded too, and survived. */
 static void look_for_panic(struct vmm_erst *e, const struct record *r)
 {
+	const char *text;
 	char line[256];
-	char *text;
 
 	if (e->told || r->len <= RECORD_HEADER + SECTION_DESCRIPTOR)
 		return;
-	text = record_text(r);
-	if (!text)
+	text = record_text(e, r);
+	if (!text || strncmp(text, "Panic#", 6))
 		return;
-	if (!strncmp(text, "Panic#", 6)) {
-		e->told = true;
-		panic_line(text, line, sizeof(line));
-		e->panicked(e->opaque, line);
-	}
-	free(text);
+	e->told = true;
+	panic_line(text, line, sizeof(line));
+	e->panicked(e->opaque, line);
 }
 
 static uint64_t do_write(struct vmm_erst *e)
@@ -164,7 +178,6 @@ static uint64_t do_write(struct vmm_erst *e)
 	struct record *r;
 	uint32_t len;
 	uint64_t id;
-	uint8_t *data;
 
 	if (e->offset > VMM_ERST_RANGE_SIZE - RECORD_HEADER)
 		return STATUS_FAILED;
@@ -179,11 +192,7 @@ static uint64_t do_write(struct vmm_erst *e)
 		r = record_free(e);
 	if (!r)
 		return STATUS_NO_SPACE;
-	data = realloc(r->data, len);
-	if (!data)
-		return STATUS_NO_SPACE;
-	memcpy(data, e->range + e->offset, len);
-	r->data = data;
+	memcpy(r->data, e->range + e->offset, len);
 	r->len = len;
 	r->id = id;
 	look_for_panic(e, r);
@@ -212,8 +221,7 @@ static uint64_t do_clear(struct vmm_erst *e)
 		return STATUS_EMPTY;
 	if (!r)
 		return STATUS_NOT_FOUND;
-	free(r->data);
-	memset(r, 0, sizeof(*r));
+	r->len = 0;
 	return STATUS_SUCCESS;
 }
 
@@ -336,18 +344,23 @@ struct vmm_erst *vmm_erst_create(void *range, uint64_t range_gpa,
 	e->panicked = panicked;
 	e->opaque = opaque;
 	e->operation = VMM_ERST_END;
+	e->inflate.zalloc = heap_take;
+	e->inflate.zfree = heap_give;
+	e->inflate.opaque = e;
+	if (inflateInit2(&e->inflate, -MAX_WBITS) != Z_OK) {
+		vmm_fail(ENOMEM, "no memory for the error record store");
+		free(e);
+		return NULL;
+	}
 	pthread_mutex_init(&e->lock, NULL);
 	return e;
 }
 
 void vmm_erst_destroy(struct vmm_erst *e)
 {
-	unsigned int i;
-
 	if (!e)
 		return;
-	for (i = 0; i < RECORDS; i++)
-		free(e->records[i].data);
+	inflateEnd(&e->inflate);
 	pthread_mutex_destroy(&e->lock);
 	free(e);
 }
