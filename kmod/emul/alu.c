@@ -424,12 +424,17 @@ enum emul_status emul_do_cmpxchg(struct emul *e)
 {
 	unsigned int size = SIZE;
 	u64 acc = emul_reg(e, EMUL_RAX, size);
+	bool equal = acc == DST;
 
 	emul_sub(e, acc, DST, 0, size);
-	if (acc == DST)
+	if (equal)
 		DST = SRC;
 	else
 		emul_set_reg(e, EMUL_RAX, size, DST);
-	/* otherwise memory gets its old value back: the access is always a write */
+	/*
+	 * On failure memory gets its old value back, for the access is always a write; a register
+	 * is left alone, not even zero-extended.
+	 */
+	e->no_write = !equal && e->insn.op[0].type == EMUL_OP_REG;
 	return EMUL_OK;
 }
