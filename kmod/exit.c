@@ -41,7 +41,8 @@ static int serve_requests(struct vmm_vcpu *vcpu)
 	}
 	if (vmm_check_request(vcpu, VMM_REQ_NMI))
 		vmm_collect_nmis(vcpu);
-	vmm_check_request(vcpu, VMM_REQ_SCAN_IOAPIC);
+	if (vmm_check_request(vcpu, VMM_REQ_SCAN_IOAPIC))
+		vmm_lapic_scan_ioapic(vcpu);
 	if (vmm_check_request(vcpu, VMM_REQ_TRIPLE_FAULT)) {
 		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 		return 0;

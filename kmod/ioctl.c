@@ -270,7 +270,8 @@ static int vm_irq_line_status(struct vmm_vm *vm, void *arg)
 
 	if (smp_load_acquire(&vm->irqchip.mode) == VMM_IRQCHIP_NONE)
 		return -ENXIO;
-	line->status = vmm_set_irq(vm, VMM_IRQ_SOURCE_USER, line->irq, !!line->level);
+	line->status = vmm_set_irq(vm, VMM_IRQ_SOURCE_USER | VMM_IRQ_LINE_STATUS, line->irq,
+				   !!line->level);
 	return 0;
 }
 

@@ -104,8 +104,10 @@ static void load_on(struct vmm_vcpu *vcpu, int cpu)
 	vmm_backend.vcpu_load(vcpu, cpu);
 	WRITE_ONCE(vcpu->cpu, cpu);
 	vmm_clock_vcpu_load(vcpu, cpu);
-	if (vcpu->last_cpu != cpu)
+	if (vcpu->last_cpu != cpu) {
 		vmm_flush_vcpu_moved(vcpu);
+		vmm_lapic_migrate_timer(vcpu);
+	}
 	vcpu->last_cpu = cpu;
 }
 

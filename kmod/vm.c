@@ -81,8 +81,8 @@ static void vm_free(struct vmm_vm *vm)
 	/* Devices may hold references to vCPUs, so they go first. */
 	vmm_eventfd_destroy(vm);
 	vmm_mmu_vm_destroy(vm);
-	vmm_irqchip_destroy(vm);
 	vmm_bus_destroy(vm);
+	vmm_irqchip_destroy(vm);
 	for (i = 0; i < vm->online_vcpus; i++)
 		vmm_vcpu_destroy(vm->vcpus[i]);
 	vmm_backend.vm_destroy(vm);

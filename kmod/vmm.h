@@ -82,9 +82,7 @@ enum vmm_request {
 	VMM_REQ_TRIPLE_FAULT,
 	VMM_REQ_NMI,
 	VMM_REQ_TIMER,			/* a LAPIC timer expired: deliver it */
-	VMM_REQ_PENDING_APIC,		/* INIT/SIPI to accept */
 	VMM_REQ_SCAN_IOAPIC,		/* EOI interest changed: vmm_lapic_scan_ioapic() */
-	VMM_REQ_IOAPIC_EOI,		/* split irqchip: vmm_lapic_take_eoi_exit() */
 	VMM_REQ_DEAD,			/* the VM was killed */
 	VMM_REQ_RELOAD_ROOT,		/* the MMU root changed */
 	VMM_REQ_STEAL_UPDATE,

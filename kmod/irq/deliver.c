@@ -11,6 +11,7 @@
 #include <linux/rcupdate.h>
 #include "internal.h"
 #include "lapic.h"
+#include "trace.h"
 
 #define XAPIC_BROADCAST		0xff
 #define X2APIC_BROADCAST	0xffffffff
@@ -226,6 +227,7 @@ int vmm_apic_accept(struct vmm_lapic *lapic, const struct vmm_irq_msg *msg)
 {
 	struct vmm_vcpu *vcpu = lapic->vcpu;
 
+	trace_vmm_apic_accept_irq(vcpu->id, msg->mode >> 8, msg->vector, msg->level);
 	switch (msg->mode) {
 	case APIC_DM_FIXED:
 	case APIC_DM_LOWEST:
@@ -256,13 +258,13 @@ int vmm_apic_accept(struct vmm_lapic *lapic, const struct vmm_irq_msg *msg)
 		/* SMI: no SMM here. ExtINT comes from the PIC itself. Remote read is gone. */
 		return 0;
 	}
-	vmm_make_request(vcpu, VMM_REQ_PENDING_APIC);
+	vmm_make_request(vcpu, VMM_REQ_EVENT);
 	vmm_vcpu_kick(vcpu);
 	return 1;
 }
 
 /**
- * vmm_lapic_accept_events() - serve VMM_REQ_PENDING_APIC: INIT and SIPI
+ * vmm_lapic_accept_events() - act on INIT and SIPI
  * @vcpu: the vCPU, on its thread
  *
  * INIT resets; a SIPI starts a vCPU that waits for it and is dropped otherwise
@@ -292,17 +294,16 @@ bool vmm_lapic_events_pending(struct vmm_vcpu *vcpu)
 	return vcpu->lapic && READ_ONCE(vcpu->lapic->events);
 }
 
-u8 vmm_lapic_pending_events(struct vmm_vcpu *vcpu)
-{
-	return vcpu->lapic ? READ_ONCE(vcpu->lapic->events) & 3 : 0;
-}
-
-void vmm_lapic_set_pending_events(struct vmm_vcpu *vcpu, u8 events)
+/**
+ * vmm_lapic_post_sipi() - a SIPI with vcpu->sipi_vector waits (KVM_SET_MP_STATE)
+ * @vcpu: the vCPU, on its thread
+ */
+void vmm_lapic_post_sipi(struct vmm_vcpu *vcpu)
 {
 	if (!vcpu->lapic)
 		return;
-	WRITE_ONCE(vcpu->lapic->events, events & 3);
-	vmm_make_request(vcpu, VMM_REQ_PENDING_APIC);
+	set_bit(LAPIC_EVENT_SIPI, &vcpu->lapic->events);
+	vmm_make_request(vcpu, VMM_REQ_EVENT);
 }
 
 /* ---- delivery ------------------------------------------------------------ */

@@ -136,14 +136,10 @@ bool vmm_lapic_owns_gpa(struct vmm_vcpu *vcpu, u64 gpa);
 /* x2APIC MSRs 800H..8FFH and IA32_TSC_DEADLINE: 0, or 1 for #GP. */
 int vmm_lapic_msr_read(struct vmm_vcpu *vcpu, u32 msr, u64 *data);
 int vmm_lapic_msr_write(struct vmm_vcpu *vcpu, u32 msr, u64 data);
-u64 vmm_lapic_get_tscdeadline(struct vmm_vcpu *vcpu);
-void vmm_lapic_set_tscdeadline(struct vmm_vcpu *vcpu, u64 data);
 u64 vmm_lapic_get_tpr(struct vmm_vcpu *vcpu);		/* CR8 form: bits 7:4 >> 4 */
 void vmm_lapic_set_tpr(struct vmm_vcpu *vcpu, unsigned long cr8);
 int vmm_lapic_local_deliver(struct vmm_vcpu *vcpu, int lvt);
 void vmm_lapic_eoi(struct vmm_vcpu *vcpu);		/* PV EOI: as a write to the EOI register */
-int vmm_lapic_highest_irr(struct vmm_vcpu *vcpu);	/* -1: none */
-int vmm_lapic_highest_isr(struct vmm_vcpu *vcpu);
 
 /* Set a vector in IRR; any context. 1 new, 0 it was already set. Kicks the target. */
 int vmm_lapic_set_irq(struct vmm_vcpu *vcpu, u8 vector, bool level);
@@ -160,28 +156,18 @@ void vmm_lapic_update_cr8_intercept(struct vmm_vcpu *vcpu);
 /* VMM_REQ_TIMER: move an expired timer's interrupt into IRR. vCPU thread. */
 void vmm_lapic_timer_expired(struct vmm_vcpu *vcpu);
 bool vmm_lapic_timer_pending(struct vmm_vcpu *vcpu);
-/* VMM_REQ_PENDING_APIC: accept INIT and SIPI (SDM 8.4.4.1). Changes mp_state. */
+/* INIT and SIPI, if any (SDM 9.4.4.1); they come with VMM_REQ_EVENT. Changes mp_state. */
 void vmm_lapic_accept_events(struct vmm_vcpu *vcpu);
 void vmm_lapic_post_sipi(struct vmm_vcpu *vcpu);	/* as if a SIPI with vcpu->sipi_vector arrived */
 bool vmm_lapic_events_pending(struct vmm_vcpu *vcpu);
-u8 vmm_lapic_pending_events(struct vmm_vcpu *vcpu);	/* bit 0 INIT, bit 1 SIPI: KVM_GET_MP_STATE/VCPU_EVENTS */
 /* The vCPU moves to another host CPU: its hrtimer follows. */
 void vmm_lapic_migrate_timer(struct vmm_vcpu *vcpu);
-bool vmm_lapic_accepts_pic(struct vmm_vcpu *vcpu);	/* LVT0 in ExtINT mode, or LAPIC off */
-/* KVM_SET_MP_STATE, KVM_SET_VCPU_EVENTS: bits as vmm_lapic_pending_events() returns them. */
-void vmm_lapic_set_pending_events(struct vmm_vcpu *vcpu, u8 events);
+bool vmm_lapic_accepts_pic(struct vmm_vcpu *vcpu);	/* LVT0 in ExtINT mode; LAPIC off, or none */
 /* VMM_REQ_SCAN_IOAPIC (split irqchip): which EOIs user space wants; SRCU held. */
 void vmm_lapic_scan_ioapic(struct vmm_vcpu *vcpu);
-/* VMM_REQ_IOAPIC_EOI: the vector for KVM_EXIT_IOAPIC_EOI, or -1: go on. */
-int vmm_lapic_take_eoi_exit(struct vmm_vcpu *vcpu);
-/* KVM_INTERRUPT with a split irqchip: an ExtINT from user space's PIC. 0, -EEXIST. */
-int vmm_lapic_set_extint(struct vmm_vcpu *vcpu, u8 vector);
-bool vmm_lapic_extint_queued(struct vmm_vcpu *vcpu);
 /* PV EOI may be offered: one interrupt in service whose EOI no IOAPIC waits for, none waiting. */
 bool vmm_lapic_pv_eoi_allowed(struct vmm_vcpu *vcpu);
-/* The register page, page aligned: VMX's virtual-APIC page (hardware writes VTPR in it). */
-void *vmm_lapic_page(struct vmm_vcpu *vcpu);
-/* RCU-safe lookup by current APIC id (KVM_HC_KICK_CPU and friends); NULL: nobody. */
+/* By current APIC id (KVM_HC_KICK_CPU and friends), any context; NULL: nobody. */
 struct vmm_vcpu *vmm_vcpu_by_apic_id(struct vmm_vm *vm, u32 apic_id);
 
 #endif /* VMM_IRQ_H */

@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 #include "internal.h"
 #include "lapic.h"
+#include "trace.h"
 
 #define LAPIC_PAGE_SIZE		4096
 #define LAPIC_VERSION		0x14
@@ -196,16 +197,6 @@ int vmm_lapic_local_deliver(struct vmm_vcpu *vcpu, int lvt)
 	return ret;
 }
 
-int vmm_lapic_highest_irr(struct vmm_vcpu *vcpu)
-{
-	return vcpu->lapic ? lapic_highest_irr(vcpu->lapic) : -1;
-}
-
-int vmm_lapic_highest_isr(struct vmm_vcpu *vcpu)
-{
-	return vcpu->lapic ? vcpu->lapic->highest_isr : -1;
-}
-
 /**
  * vmm_lapic_has_vector() - is a vector requested or in service
  * @vcpu: any vCPU, any context; the answer may be outdated
@@ -224,15 +215,13 @@ bool vmm_lapic_has_vector(struct vmm_vcpu *vcpu, u8 vector)
  * vmm_lapic_accepts_pic() - does INTR from the PIC reach the CPU
  * @vcpu: any vCPU, any context
  *
- * Return: true with LVT0 open in ExtINT mode, or with the LAPIC disabled.
+ * Return: true with LVT0 open in ExtINT mode, or with the LAPIC disabled or absent.
  */
 bool vmm_lapic_accepts_pic(struct vmm_vcpu *vcpu)
 {
 	struct vmm_lapic *lapic = vcpu->lapic;
 
-	if (!lapic)
-		return false;
-	if (!lapic_enabled(lapic))
+	if (!lapic || !lapic_enabled(lapic))
 		return true;
 	return (lapic_reg(lapic, APIC_LVT0) & (APIC_LVT_MASKED | APIC_MODE_MASK)) == APIC_DM_EXTINT;
 }
@@ -253,9 +242,7 @@ static bool extint_pending(struct vmm_vcpu *vcpu)
 {
 	struct vmm_pic *pic = vcpu->vm->irqchip.pic;
 
-	if (pic ? !vmm_pic_output(pic) : vcpu->lapic->extint < 0)
-		return false;
-	return vmm_lapic_accepts_pic(vcpu);
+	return pic && vmm_pic_output(pic) && vmm_lapic_accepts_pic(vcpu);
 }
 
 /**
@@ -287,13 +274,8 @@ int vmm_irq_take(struct vmm_vcpu *vcpu)
 
 	if (!lapic)
 		return -1;
-	if (extint_pending(vcpu)) {
-		if (vcpu->vm->irqchip.pic)
-			return vmm_pic_take(vcpu);
-		vector = lapic->extint;
-		lapic->extint = -1;
-		return vector;
-	}
+	if (extint_pending(vcpu))
+		return vmm_pic_take(vcpu);
 	vector = lapic_deliverable(lapic);
 	if (vector < 0)
 		return -1;
@@ -301,27 +283,6 @@ int vmm_irq_take(struct vmm_vcpu *vcpu)
 	lapic->highest_isr = max(lapic->highest_isr, vector);
 	irr_clear(lapic, vector);
 	return vector;
-}
-
-/**
- * vmm_lapic_set_extint() - user space's PIC gives a vector (split irqchip)
- * @vcpu: the vCPU, on its thread
- * @vector: KVM_INTERRUPT's argument
- *
- * Return: 0, or -EEXIST while one waits.
- */
-int vmm_lapic_set_extint(struct vmm_vcpu *vcpu, u8 vector)
-{
-	if (vcpu->lapic->extint >= 0)
-		return -EEXIST;
-	vcpu->lapic->extint = vector;
-	vmm_make_request(vcpu, VMM_REQ_EVENT);
-	return 0;
-}
-
-bool vmm_lapic_extint_queued(struct vmm_vcpu *vcpu)
-{
-	return vcpu->lapic && vcpu->lapic->extint >= 0;
 }
 
 /**
@@ -353,6 +314,7 @@ void vmm_lapic_eoi(struct vmm_vcpu *vcpu)
 	if (!lapic || lapic->highest_isr < 0)
 		return;
 	vector = lapic->highest_isr;
+	trace_vmm_eoi(vcpu->id, vector);
 	__clear_bit(vector & 31, array_word(lapic, APIC_ISR, vector));
 	lapic->highest_isr = array_highest(lapic, APIC_ISR);
 	if (READ_ONCE(lapic->irr_pending))
@@ -363,21 +325,8 @@ void vmm_lapic_eoi(struct vmm_vcpu *vcpu)
 			vmm_ioapic_eoi(vcpu, vector, array_test(lapic, APIC_TMR, vector),
 				       lapic_reg(lapic, APIC_SPIV) & APIC_SPIV_DIRECTED_EOI);
 	} else if (test_bit(vector, lapic->eoi_vectors)) {
-		lapic->eoi_exit = vector;
-		vmm_make_request(vcpu, VMM_REQ_IOAPIC_EOI);
+		vcpu->eoi_exit_vector = vector;
 	}
-}
-
-int vmm_lapic_take_eoi_exit(struct vmm_vcpu *vcpu)
-{
-	int vector;
-
-	if (!vcpu->lapic)
-		return -1;
-	vector = vcpu->lapic->eoi_exit;
-	vcpu->lapic->eoi_exit = -1;
-	/* Routes may have changed since the EOI. */
-	return vector >= 0 && test_bit(vector, vcpu->lapic->eoi_vectors) ? vector : -1;
 }
 
 void vmm_lapic_scan_ioapic(struct vmm_vcpu *vcpu)
@@ -653,20 +602,16 @@ int vmm_lapic_mmio_write(struct vmm_vcpu *vcpu, u64 gpa, int len, const void *da
 
 /* ---- MSRs ---------------------------------------------------------------- */
 
-u64 vmm_lapic_get_tscdeadline(struct vmm_vcpu *vcpu)
+static u64 read_deadline(struct vmm_lapic *lapic)
 {
-	struct vmm_lapic *lapic = vcpu->lapic;
-
 	if (!lapic || !lapic_enabled(lapic) || !lapic_tsc_deadline_mode(lapic))
 		return 0;
 	return lapic->tsc_deadline;
 }
 
 /* SDM 11.5.4.1: writes are ignored in the other timer modes. */
-void vmm_lapic_set_tscdeadline(struct vmm_vcpu *vcpu, u64 data)
+static void write_deadline(struct vmm_lapic *lapic, u64 data)
 {
-	struct vmm_lapic *lapic = vcpu->lapic;
-
 	if (!lapic || !lapic_enabled(lapic) || !lapic_tsc_deadline_mode(lapic))
 		return;
 	lapic_timer_stop(lapic);
@@ -689,7 +634,7 @@ int vmm_lapic_msr_read(struct vmm_vcpu *vcpu, u32 msr, u64 *data)
 
 	*data = 0;
 	if (msr == MSR_IA32_TSC_DEADLINE) {
-		*data = vmm_lapic_get_tscdeadline(vcpu);
+		*data = read_deadline(lapic);
 		return 0;
 	}
 	if (!lapic || !lapic_enabled(lapic) || !lapic_x2apic(lapic))
@@ -719,7 +664,7 @@ int vmm_lapic_msr_write(struct vmm_vcpu *vcpu, u32 msr, u64 data)
 	u32 offset = (msr - APIC_BASE_MSR) << 4;
 
 	if (msr == MSR_IA32_TSC_DEADLINE) {
-		vmm_lapic_set_tscdeadline(vcpu, data);
+		write_deadline(lapic, data);
 		return 0;
 	}
 	if (!lapic || !lapic_enabled(lapic) || !lapic_x2apic(lapic))
@@ -752,11 +697,6 @@ void vmm_lapic_set_tpr(struct vmm_vcpu *vcpu, unsigned long cr8)
 	lapic_set_reg(lapic, APIC_TASKPRI, (cr8 & 0xf) << 4);
 	if (READ_ONCE(lapic->irr_pending))
 		vmm_make_request(vcpu, VMM_REQ_EVENT);
-}
-
-void *vmm_lapic_page(struct vmm_vcpu *vcpu)
-{
-	return vcpu->lapic ? vcpu->lapic->regs : NULL;
 }
 
 /* ---- IA32_APIC_BASE ------------------------------------------------------ */
@@ -848,8 +788,6 @@ int vmm_lapic_create(struct vmm_vcpu *vcpu)
 	}
 	lapic->vcpu = vcpu;
 	lapic->highest_isr = -1;
-	lapic->extint = -1;
-	lapic->eoi_exit = -1;
 	lapic_timer_init(lapic);
 	vcpu->lapic = lapic;
 	return 0;
@@ -924,8 +862,6 @@ void vmm_lapic_reset(struct vmm_vcpu *vcpu, bool init)
 	}
 	irr_recheck(lapic);
 	lapic->highest_isr = -1;
-	lapic->extint = -1;
-	lapic->eoi_exit = -1;
 	atomic_set(&lapic->errors, 0);
 	vmm_apic_map_rebuild(vm);
 }
@@ -984,7 +920,6 @@ int vmm_lapic_set(struct vmm_vcpu *vcpu, const struct kvm_lapic_state *s)
 	}
 	lapic_set_version(lapic);
 	lapic->highest_isr = array_highest(lapic, APIC_ISR);
-	lapic->eoi_exit = -1;
 	lapic_lvt0_changed(lapic);
 	lapic_timer_resume(lapic, regs[APIC_TMCCT / 4]);
 	lapic_set_reg(lapic, APIC_TMCCT, 0);

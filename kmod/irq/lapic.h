@@ -28,8 +28,6 @@ struct vmm_lapic {
 	int highest_isr;		/* [v] -1: none */
 	atomic_t errors;		/* ESR bits not yet latched by a write to ESR */
 	unsigned long events;		/* [a] LAPIC_EVENT_* */
-	int extint;			/* [v] vector user space's PIC gave, or -1 */
-	int eoi_exit;			/* [v] vector for KVM_EXIT_IOAPIC_EOI, or -1 */
 	bool nmi_watchdog;		/* [v] counted in irqchip.nmi_watchdogs */
 	DECLARE_BITMAP(eoi_vectors, 256);	/* [v] EOIs that a split IOAPIC waits for */
 

@@ -36,6 +36,7 @@ struct vmm_pic {
 };
 
 static unsigned long pic_lock(struct vmm_pic *pic)
+	__acquires(&pic->lock)
 {
 	unsigned long flags;
 
@@ -58,6 +59,7 @@ static void pic_kick(struct vmm_pic *pic)
 }
 
 static void pic_unlock(struct vmm_pic *pic, unsigned long flags)
+	__releases(&pic->lock)
 {
 	unsigned long acked = pic->acked, unmasked = pic->unmasked;
 	bool raised = pic->raised;

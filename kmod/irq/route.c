@@ -11,6 +11,7 @@
 #include <asm/apicdef.h>
 #include "internal.h"
 #include "lapic.h"
+#include "trace.h"
 
 #define NR_CHIPS	3
 #define CHIP_PINS	24
@@ -43,8 +44,6 @@ static void routing_free(struct vmm_routing *r)
 		kvfree(r->first);
 	kvfree(r);
 }
-
-static void routing_publish(struct vmm_vm *vm, struct vmm_routing *new);
 
 /* -EINVAL for anything a pin or an LAPIC could not take. */
 static int route_parse(struct vmm_vm *vm, const struct kvm_irq_routing_entry *e, struct route *r)
@@ -324,6 +323,7 @@ int vmm_set_irq(struct vmm_vm *vm, int source, u32 gsi, int level)
 	int ret = -1, idx, one;
 	unsigned int i;
 
+	trace_vmm_set_irq(gsi, level, source);
 	idx = srcu_read_lock(&vm->srcu);
 	r = srcu_dereference(vm->irqchip.routing, &vm->srcu);
 	if (r && gsi < r->nr_gsi) {
