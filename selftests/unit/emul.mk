@@ -3,7 +3,7 @@
 EMUL_SRC := $(wildcard kmod/emul/*.c)
 EMUL_HDR := $(wildcard kmod/emul/*.h) selftests/unit/emul_test.h
 EMUL_TEST_SRC := selftests/unit/emul_test.c selftests/unit/emul_native.c \
-		 selftests/unit/emul_native32.c
+		 selftests/unit/emul_native32.c selftests/unit/emul_modes.c
 
 check-programs: $(B)/unit/emul_test
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* The emulator's test program: CK_RUN_CASE=native|native32|modes runs a part of it. */
 #include <check.h>
 #include <stdlib.h>
 #include "../../kmod/emul/emul.h"
@@ -30,6 +31,7 @@ int main(void)
 	tcase_add_checked_fixture(t32, emul_native32_setup, NULL);
 	tcase_add_loop_test(t32, native32, 0, emul_nr_rows32);
 	suite_add_tcase(s, t32);
+	emul_modes_cases(s);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
