@@ -78,8 +78,8 @@ static const struct feature_word {
 	  F(XSAVEOPT) | F(XSAVEC) | F(XGETBV1) | F(XSAVES), 0 },
 	/* No SVM, extended APIC space, IBS, watchdog, performance counters, MWAITX. */
 	{ 0x80000001, 0, ECX, CPUID_8000_0001_ECX,
-	  F(LAHF_LM) | F(CR8_LEGACY) | F(ABM) | F(SSE4A) | F(MISALIGNSSE) | F(3DNOWPREFETCH) |
-	  F(OSVW) | F(XOP) | F(FMA4) | F(TBM) | F(TOPOEXT), 0 },
+	  F(LAHF_LM) | F(CMP_LEGACY) | F(CR8_LEGACY) | F(ABM) | F(SSE4A) | F(MISALIGNSSE) |
+	  F(3DNOWPREFETCH) | F(OSVW) | F(XOP) | F(FMA4) | F(TBM) | F(TOPOEXT), 0 },
 	{ 0x80000001, 0, EDX, CPUID_8000_0001_EDX,
 	  F(FPU) | F(VME) | F(DE) | F(PSE) | F(TSC) | F(MSR) | F(PAE) | F(MCE) | F(CX8) |
 	  F(APIC) | F(SYSCALL) | F(MTRR) | F(PGE) | F(MCA) | F(CMOV) | F(PAT) | F(PSE36) |
@@ -295,13 +295,14 @@ static void add_xsave_leaves(void)
 	}
 }
 
-static void add_cache_leaves(void)
+/* Leaf 4, and AMD's in the same format, where TOPOEXT says it is there. */
+static void add_cache_leaves(u32 function)
 {
 	u32 i;
 
 	for (i = 0; i < 16; i++) {
 		/* Cache type 0 ends the list, and belongs to it. */
-		if (!(add(4, i, true)->eax & 0x1f))
+		if (!(add(function, i, true)->eax & 0x1f))
 			break;
 	}
 }
@@ -318,10 +319,11 @@ static void add_basic(u32 function)
 		break;
 	case 2:
 		e = add(2, 0, false);
-		e->eax = (e->eax & ~0xffu) | 1;	/* one call is enough */
+		if (e->eax)
+			e->eax = (e->eax & ~0xffu) | 1;	/* one call is enough */
 		break;
 	case 4:
-		add_cache_leaves();
+		add_cache_leaves(4);
 		break;
 	case 6:
 		e = add(6, 0, false);
@@ -379,8 +381,13 @@ static void set_address_sizes(struct kvm_cpuid_entry2 *e)
 
 static void add_extended(u32 function)
 {
-	struct kvm_cpuid_entry2 *e = add(function, 0, false);
+	struct kvm_cpuid_entry2 *e;
 
+	if (function == 0x8000001d) {
+		add_cache_leaves(function);
+		return;
+	}
+	e = add(function, 0, false);
 	switch (function) {
 	case 0x80000001:
 	case 0x80000002:
