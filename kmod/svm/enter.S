@@ -39,6 +39,12 @@ SYM_FUNC_START(svm_enter)
 	push	%rsi
 
 .Lclgi:	clgi
+	/*
+	 * With V_INTR_MASKING the host's IF at VMRUN decides whether a physical
+	 * interrupt ends the guest; GIF holds it off until then. Not just before
+	 * VMRUN: STI's interrupt shadow would go along into the guest.
+	 */
+	sti
 
 	testl	$SVM_ENTRY_LOAD_SPEC_CTRL, ENTRY_FLAGS(%rsi)
 	jz	1f
@@ -68,11 +74,6 @@ SYM_FUNC_START(svm_enter)
 #ifdef VM_CLEAR_CPU_BUFFERS
 	VM_CLEAR_CPU_BUFFERS
 #endif
-	/*
-	 * With V_INTR_MASKING the host's IF at VMRUN decides whether a physical
-	 * interrupt ends the guest; GIF holds it off until then.
-	 */
-	sti
 	vmrun	%rax
 	cli
 

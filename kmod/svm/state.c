@@ -173,9 +173,9 @@ void svm_cache_reg(struct vmm_vcpu *vcpu, int reg)
 
 /*
  * CD and NW never reach the CPU: firmware leaves them set for a long time, and the
- * guest would run uncached. While it has them set it must not read the VMCB's CR0.
- * A write that changes them differs from the VMCB's value, so the selective
- * intercept sees it either way.
+ * guest would run uncached. While it has them set it must neither read the VMCB's
+ * CR0 nor write it unseen: clearing them changes nothing there, so the selective
+ * intercept would not notice.
  */
 void svm_set_cr0(struct vmm_vcpu *vcpu, unsigned long cr0)
 {
@@ -188,6 +188,7 @@ void svm_set_cr0(struct vmm_vcpu *vcpu, unsigned long cr0)
 	vmcb->cr0 = hw;
 	svm_dirty(svm, CLEAN_CRX);
 	svm_intercept(svm, ICPT_READ_CR(0), hw != cr0);
+	svm_intercept(svm, ICPT_WRITE_CR(0), hw != cr0);
 }
 
 void svm_set_cr3(struct vmm_vcpu *vcpu, unsigned long cr3)
