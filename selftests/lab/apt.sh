@@ -8,9 +8,24 @@
 SUITE=bookworm
 APT_DIR=$LAB/apt
 
+# index_targets: what the machine's apt knows: URI, suite, component a line. Where
+# "apt-get update" never ran it knows nothing; then the lists are read to a folder of
+# the lab's, which needs no root.
+index_targets() {
+	local format="\$(REPO_URI) \$(RELEASE) \$(COMPONENT)" lists=$APT_DIR/machine-lists
+	if apt-get indextargets --format "$format" 2>/dev/null | grep .; then
+		return
+	fi
+	if [ ! -d "$lists" ]; then
+		mkdir -p "$lists/partial"
+		apt-get -o "Dir::State::lists=$lists" -o APT::Sandbox::User=root update -qq >&2 || true
+	fi
+	apt-get -o "Dir::State::lists=$lists" indextargets --format "$format"
+}
+
 # uris KIND: the machine's archive URIs, KIND main or security.
 uris() {
-	apt-get indextargets --format "\$(REPO_URI) \$(RELEASE) \$(COMPONENT)" 2>/dev/null |
+	index_targets |
 	while read -r uri release component; do
 		[ "$component" = main ] || continue
 		case $release in
