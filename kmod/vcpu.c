@@ -10,6 +10,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
+#include <trace/events/ipi.h>	/* smp_send_reschedule() is traced, from 6.4 on */
 
 #include "vmm.h"
 #include "ioctl.h"
