@@ -40,7 +40,13 @@ typedef uint8_t u8;
 #define min(a, b)			((a) < (b) ? (a) : (b))
 #define max(a, b)			((a) > (b) ? (a) : (b))
 
-#define pt_read(entry)			__atomic_load_n(entry, __ATOMIC_RELAXED)
+/* What was read may be out of date at once: the test makes sure that it often is. */
+void pt_race(u64 *entry);
+#define pt_read(entry)	({							\
+	u64 value_ = __atomic_load_n(entry, __ATOMIC_RELAXED);			\
+	pt_race(entry);								\
+	value_;									\
+})
 #define pt_xchg(entry, value)		__atomic_exchange_n(entry, value, __ATOMIC_SEQ_CST)
 #define pt_try_cmpxchg(entry, old, new)						\
 	__atomic_compare_exchange_n(entry, old, new, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)

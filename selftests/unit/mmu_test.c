@@ -3,7 +3,8 @@
  * The page-table engine (kmod/mmu/engine.c and the formats) against a model.
  *
  * The model is an array: for each guest frame what maps it, and how. Random
- * operations run on both; then a walker written from the manuals, which knows nothing
+ * operations run on both, with the CPU and another vCPU racing against each read of an
+ * entry; then a walker written from the manuals, which knows nothing
  * of the engine's tables of bits, must find in the tables what the array says. A small
  * TLB caches translations as a CPU does, and must never hold one that the tables no
  * longer allow unless the engine has said that a flush is due.
@@ -39,6 +40,7 @@ static long leaves[4];				/* as the engine counts */
 static long tables;				/* allocated and not freed */
 static bool flush_due;				/* said by the engine */
 static bool checking_drops;
+static u64 zap_start, zap_end;			/* while checking_drops */
 static unsigned long drops;
 static u64 **dropped;
 static size_t nr_dropped, max_dropped;
@@ -134,6 +136,7 @@ void vmm_pt_leaf_dropped(struct vmm_pt *t, u64 gfn, int level, u64 entry)
 	if (!checking_drops)
 		return;
 	must_lt(gfn, SPACE);
+	must(gfn < zap_end && gfn + vmm_pt_pages(level) > zap_start);
 	must_eq(model[gfn].level, level);
 	must_eq(leaf_base(gfn), gfn);
 	must_eq(vmm_pt_pfn(t, entry), model[gfn].pfn);
@@ -226,6 +229,7 @@ static struct translation cpu_walk(u64 gfn)
 		/* Tables and memory are encrypted, devices are not. */
 		must(leaf || (address & pt.encrypt) == pt.encrypt);
 		address &= ~pt.encrypt;
+		must(level > 1 || !(v & (1 << 7)));	/* EPT: ignored; NPT: PAT */
 		if (leaf) {
 			u64 mask = vmm_pt_pages(level) - 1;
 
@@ -242,31 +246,88 @@ static struct translation cpu_walk(u64 gfn)
 	}
 }
 
+static void cpu_touch(u64 gfn, const struct translation *t, bool write);
+
 /* An access as the CPU makes it: through the TLB, else by a walk that sets A and D. */
 static void cpu_access(u64 gfn, bool write)
 {
-	struct translation t;
-	u64 first, n, i, set;
+	struct translation t = cpu_walk(gfn);
 
-	t = cpu_walk(gfn);
 	if (!t.present || (write && !t.write))
 		return;
-	if (pt.format->accessed) {
-		set = is_ept() ? 1 << 8 : 1 << 5;
-		if (write)
-			set |= is_ept() ? 1 << 9 : 1 << 6;
-		*t.entry |= set;
-		first = gfn & ~(vmm_pt_pages(t.level) - 1);
-		n = vmm_pt_pages(t.level);
-		for (i = first; i < first + n; i++) {
-			model[i].accessed = true;
-			model[i].dirty |= write;
-		}
-	}
+	cpu_touch(gfn, &t, write);
 	tlb[below(TLB)] = (struct tlb){
 		.valid = true, .gfn = gfn, .pfn = t.pfn, .exec = t.exec,
 		.write = write && t.write,
 	};
+}
+
+/* ---- races: something happens right after the engine has read an entry ---- */
+
+static bool racing_cpu;				/* accessed and dirty bits get set */
+static const struct vmm_pt_leaf *racing_map;	/* another vCPU maps the same page */
+static u64 racing_gfn;
+static unsigned long reads;
+
+static void model_map(u64 first, const struct vmm_pt_leaf *leaf, struct frame f)
+{
+	u64 i;
+
+	for (i = 0; i < vmm_pt_pages(leaf->level); i++) {
+		f.pfn = leaf->pfn + i;
+		model[first + i] = f;
+	}
+}
+
+static struct frame model_frame(const struct vmm_pt_leaf *leaf)
+{
+	return (struct frame){
+		.level = leaf->level, .write = leaf->write, .exec = leaf->exec,
+		.host_write = leaf->host_write, .special = leaf->special, .accessed = true,
+		.dirty = leaf->dirty,
+	};
+}
+
+static void cpu_touch(u64 gfn, const struct translation *t, bool write)
+{
+	u64 set = is_ept() ? 1 << 8 : 1 << 5, n = vmm_pt_pages(t->level), i;
+
+	if (!pt.format->accessed)
+		return;
+	if (write)
+		set |= is_ept() ? 1 << 9 : 1 << 6;
+	__atomic_fetch_or(t->entry, set, __ATOMIC_SEQ_CST);
+	gfn &= ~(n - 1);
+	for (i = gfn; i < gfn + n; i++) {
+		model[i].accessed = true;
+		model[i].dirty |= write;
+	}
+}
+
+void pt_race(u64 *entry)
+{
+	static struct vmm_pt_cache theirs;
+	struct translation t;
+
+	__atomic_add_fetch(&reads, 1, __ATOMIC_RELAXED);
+	if (racing_cpu && !(rnd() & 3)) {
+		t = cpu_walk(racing_gfn);
+		if (t.present && t.entry == entry)
+			cpu_touch(racing_gfn, &t, t.write);
+	}
+	if (racing_map && !(rnd() & 3)) {
+		const struct vmm_pt_leaf *leaf = racing_map;
+		bool cpu = racing_cpu;
+
+		racing_map = NULL;	/* once, and not against itself */
+		racing_cpu = false;
+		cache_fill(&theirs);
+		if (vmm_pt_map(&pt, &theirs, racing_gfn, leaf, false) == VMM_PT_MAPPED)
+			model_map(racing_gfn & ~(vmm_pt_pages(leaf->level) - 1), leaf,
+				  model_frame(leaf));
+		cache_empty(&theirs);
+		racing_cpu = cpu;
+	}
 }
 
 static void check_frame(u64 gfn)
@@ -393,6 +454,7 @@ static void op_map(void)
 	};
 	enum vmm_pt_result r, expected = VMM_PT_MAPPED;
 	struct frame *f = &model[gfn], old, new;
+	struct vmm_pt_leaf rival;
 	bool split = false;
 
 	leaf.uncached = leaf.special && coin();
@@ -414,15 +476,25 @@ static void op_map(void)
 
 	cache_fill(&cache);
 	checking_drops = false;
+	racing_gfn = gfn;
+	racing_cpu = true;
 	if (expected == VMM_PT_SPURIOUS) {
 		r = vmm_pt_map(&pt, &cache, gfn, &leaf, coin());
+		racing_cpu = false;
 		must_eq(r, VMM_PT_SPURIOUS);
 		check_frame(gfn);
 		return;
 	}
 
 	drops = 0;
+	if (!old.level) {
+		rival = leaf;
+		rival.write = rival.dirty = leaf.host_write && coin();
+		rival.exec = coin();
+		racing_map = &rival;
+	}
 	r = vmm_pt_map(&pt, &cache, gfn, &leaf, false);
+	racing_map = NULL;
 	if (r == VMM_PT_NEED_EXCLUSIVE) {
 		must_eq(drops, 0);
 		check_frame(gfn);
@@ -431,17 +503,13 @@ static void op_map(void)
 		/* Nothing was in the way. */
 		must(!split);
 	}
+	racing_cpu = false;
 	must(r == VMM_PT_MAPPED || r == VMM_PT_SPURIOUS);
 
-	if (split) {
+	if (split)
 		split_model(gfn, leaf.level, leaf.exec);
-		old = *f;
-	}
-	new = (struct frame){
-		.pfn = leaf.pfn, .level = leaf.level, .write = leaf.write, .exec = leaf.exec,
-		.host_write = leaf.host_write, .special = leaf.special, .accessed = true,
-		.dirty = leaf.dirty,
-	};
+	old = *f;	/* as it was found, races included */
+	new = model_frame(&leaf);
 	if (old.level == leaf.level && old.pfn - (gfn - first) == leaf.pfn) {
 		/* The same page: rights add up. */
 		new.write |= old.write;
@@ -449,9 +517,7 @@ static void op_map(void)
 		new.dirty |= old.dirty;
 		if (r == VMM_PT_SPURIOUS)
 			new.accessed = old.accessed;
-		else
-			must_eq(drops, 0);
-		/* An uncached leaf has another type only: compared by the walker. */
+		must_eq(drops, 0);
 	} else {
 		unsigned long gone = 0;
 
@@ -461,10 +527,7 @@ static void op_map(void)
 		must_eq(drops, gone);
 		must(!gone || flush_due);
 	}
-	for (i = first; i < first + n; i++) {
-		model[i] = new;
-		model[i].pfn = leaf.pfn + (i - first);
-	}
+	model_map(first, &leaf, new);
 }
 
 static void op_zap(bool all)
@@ -474,6 +537,8 @@ static void op_zap(bool all)
 	int rounds = 0;
 
 	checking_drops = true;
+	zap_start = start;
+	zap_end = end;
 	for (gfn = start; gfn < end; gfn = next) {
 		next = vmm_pt_zap(&pt, gfn, end, VMM_PT_MIN_BUDGET + below(4096));
 		must_msg(next > gfn && next <= end, "zap went from %#lx to %#lx of %#lx",
@@ -514,8 +579,13 @@ static bool op_write_protect(void)
 	bool changed = false, expected;
 
 	if (coin()) {
+		/* The model last: the CPU may write until the very change. */
+		racing_gfn = start;
+		racing_cpu = true;
+		changed = vmm_pt_write_protect_one(&pt, start);
+		racing_cpu = false;
 		expected = model_write_protect(start, start + 1);
-		must_eq(vmm_pt_write_protect_one(&pt, start), expected);
+		must_eq(changed, expected);
 		return expected;
 	}
 	expected = model_write_protect(start, end);
@@ -537,7 +607,10 @@ static void op_allow_write(void)
 	if (!entry)
 		return;
 	must_eq(level, f->level);
+	racing_gfn = gfn;
+	racing_cpu = true;
 	allowed = vmm_pt_allow_write(&pt, entry);
+	racing_cpu = false;
 	must_eq(allowed, f->write || f->host_write);
 	if (!allowed || f->write)
 		return;
@@ -705,12 +778,18 @@ END_TEST
 
 START_TEST(frames_beyond_the_tree_are_not_found)
 {
+	struct vmm_pt_leaf leaf = plain(host_pfn(0, 0), 1);
 	u64 limit;
 	int level;
 	bool changed = false;
 
 	setup_tree(trees[_i].format, trees[_i].levels);
 	limit = vmm_pt_pages(pt.levels + 1);
+	/* What an index that wraps would find. */
+	cache_fill(&cache);
+	must_eq(vmm_pt_map(&pt, &cache, 0, &leaf, false), VMM_PT_MAPPED);
+	model[0] = model_frame(&leaf);
+	model[0].pfn = leaf.pfn;
 	must(!vmm_pt_lookup(&pt, limit, &level));
 	must(!vmm_pt_lookup(&pt, ~0ull >> 12, &level));
 	must_eq(vmm_pt_zap(&pt, limit, ~0ull, VMM_PT_MIN_BUDGET), ~0ull);
@@ -718,6 +797,31 @@ START_TEST(frames_beyond_the_tree_are_not_found)
 			  limit + 5);
 	must(!vmm_pt_age(&pt, limit, limit + 1, false));
 	must(!vmm_pt_write_protect_one(&pt, limit));
+	teardown_tree();
+}
+END_TEST
+
+START_TEST(a_zap_looks_at_no_more_entries_than_its_budget)
+{
+	u64 gfn, next;
+
+	setup_tree(trees[_i].format, trees[_i].levels);
+	for (gfn = 0; gfn < 100 * 512; gfn += 3) {
+		struct vmm_pt_leaf leaf = plain(host_pfn(gfn, 0), 1);
+
+		cache_fill(&cache);
+		must_eq(vmm_pt_map(&pt, &cache, gfn, &leaf, false), VMM_PT_MAPPED);
+	}
+	for (gfn = 1; gfn < SPACE; gfn = next) {
+		reads = 0;
+		next = vmm_pt_zap(&pt, gfn, SPACE, VMM_PT_MIN_BUDGET);
+		must(next > gfn);
+		/* An emptied table of tables is looked through once more. */
+		must(reads <= VMM_PT_MIN_BUDGET + 2 * VMM_PT_ENTRIES);
+	}
+	must_eq(leaves[1], 1);
+	memset(model, 0, SPACE * sizeof(*model));
+	must_eq(vmm_pt_zap(&pt, 0, 1, VMM_PT_MIN_BUDGET), 1);
 	teardown_tree();
 }
 END_TEST
@@ -823,6 +927,7 @@ int main(void)
 	tcase_add_loop_test(tc, an_empty_cache_is_reported_and_nothing_breaks, 0, n);
 	tcase_add_loop_test(tc, a_table_emptied_by_zap_makes_room_for_a_huge_leaf, 0, n);
 	tcase_add_loop_test(tc, frames_beyond_the_tree_are_not_found, 0, n);
+	tcase_add_loop_test(tc, a_zap_looks_at_no_more_entries_than_its_budget, 0, n);
 	tcase_add_loop_test(tc, concurrent_users_lose_no_leaf_and_no_table, 0, n);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
