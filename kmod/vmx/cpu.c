@@ -257,12 +257,8 @@ void vmx_vcpu_load(struct vmm_vcpu *vcpu, int cpu)
 		if (VMX_MITIGATE(IBPB_SWITCH))
 			indirect_branch_prediction_barrier();
 	}
-	if (moved) {
+	if (moved)
 		write_host_cpu_state(cpu);
-		/* This CPU may have translations from the vCPU's last stay here. */
-		vmx_flush_tlb(vcpu);
-		vmx_flush_tlb_guest(vcpu);
-	}
 	vmx->host_debugctl = get_debugctlmsr();
 	vmx->l1d_unclean = true;
 }

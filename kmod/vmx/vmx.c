@@ -16,6 +16,7 @@
 #include <asm/tlbflush.h>
 
 #include "guest_state.h"
+#include "mmu/engine.h"
 #include "vmx/vmx.h"
 
 /* PAUSE in a loop: exits this close together, for this long, in TSC ticks (SDM 26.1.3). */
@@ -42,6 +43,7 @@ static int vmx_setup(void)
 	vmx_config.mitigate = vmm_mitigate_decide(&facts);
 	vmm_mitigate_log(vmx_config.mitigate);
 	vmx_fill_caps(&vmm_backend.caps);
+	vmm_backend.tdp_format = vmm_backend.caps.tdp_ad ? &vmm_ept_ad_format : &vmm_ept_format;
 
 	io_bitmaps = (void *)__get_free_pages(GFP_KERNEL, 1);
 	if (!io_bitmaps)
