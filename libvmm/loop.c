@@ -121,22 +121,32 @@ void vmm_loop_del(struct vmm_loop *loop, int fd)
 	loop->watches[i].fd = -1;
 }
 
-int vmm_loop_run(struct vmm_loop *loop)
+int vmm_loop_once(struct vmm_loop *loop, int timeout_ms)
 {
 	struct epoll_event ev[8];
-	int i, n;
+	int i, n = epoll_wait(loop->epfd, ev, 8, timeout_ms);
 
+	if (n < 0 && errno == EINTR)
+		return 0;
+	if (n < 0)
+		return vmm_fail(errno, "the event loop failed: %s", strerror(errno));
+	for (i = 0; i < n; i++) {
+		struct watch *w = &loop->watches[ev[i].data.u32];
+
+		/* A handler before this one may have removed it. */
+		if (w->fd >= 0)
+			w->fn(w->opaque, ev[i].events);
+	}
+	return n;
+}
+
+int vmm_loop_run(struct vmm_loop *loop)
+{
 	while (!atomic_load(&loop->stop)) {
-		n = epoll_wait(loop->epfd, ev, 8, -1);
-		if (n < 0 && errno != EINTR)
-			return vmm_fail(errno, "the event loop failed: %s", strerror(errno));
-		for (i = 0; i < n; i++) {
-			struct watch *w = &loop->watches[ev[i].data.u32];
+		int n = vmm_loop_once(loop, -1);
 
-			/* A handler before this one may have removed it. */
-			if (w->fd >= 0)
-				w->fn(w->opaque, ev[i].events);
-		}
+		if (n < 0)
+			return n;
 	}
 	return 0;
 }

@@ -38,6 +38,15 @@ int vmm_loop_mod(struct vmm_loop *loop, int fd, uint32_t events);
 /* Stop watching. Only before vmm_loop_run() or from within a handler. */
 void vmm_loop_del(struct vmm_loop *loop, int fd);
 
+/**
+ * vmm_loop_once() - wait for descriptors and call their handlers, once
+ * @loop: the loop
+ * @timeout_ms: milliseconds to wait, -1 without end
+ *
+ * Return: how many were ready, or a negative errno.
+ */
+int vmm_loop_once(struct vmm_loop *loop, int timeout_ms);
+
 /* Run handlers until vmm_loop_stop(). Return: 0 or a negative errno. */
 int vmm_loop_run(struct vmm_loop *loop);
 

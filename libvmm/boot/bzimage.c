@@ -57,9 +57,9 @@ static int check_header(const struct vmm_image *img, const struct setup_header *
 	if (!(h->loadflags & LOADED_HIGH))
 		return vmm_fail(ENOEXEC, "%s is a zImage, which loads low: make a bzImage",
 				img->name);
-	if (!h->syssize)
-		return vmm_fail(ENOEXEC, "%s is damaged: its header says the kernel has no size",
-				img->name);
+	if (*payload <= ENTRY_64)
+		return vmm_fail(ENOEXEC, "%s is damaged: its header says the kernel has %" PRIu64 " bytes",
+				img->name, *payload);
 	/* The size is in paragraphs; the last may be incomplete in the file. */
 	if (*setup > img->size || *payload - 15 > img->size - *setup)
 		return vmm_fail(ENOEXEC,

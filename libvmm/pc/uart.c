@@ -164,12 +164,13 @@ static uint8_t rx_pop(struct vmm_uart *u)
 }
 
 /*
- * Input waits until somebody listens. A driver that opens the port clears the
- * FIFO, and whatever was piped in before would be lost.
+ * Input waits until somebody listens. A driver that probes or opens the port
+ * empties it, and whatever was piped in before would be lost. OUT2 is what lets
+ * interrupts out of the card in a PC: who wants them sets it.
  */
 static bool listening(const struct vmm_uart *u)
 {
-	return u->ier & IER_RDI || u->polls >= POLLS_TO_LISTEN;
+	return (u->ier & IER_RDI && u->mcr & MCR_OUT2) || u->polls >= POLLS_TO_LISTEN;
 }
 
 static size_t rx_room(const struct vmm_uart *u)
@@ -230,9 +231,11 @@ static void tx_push(struct vmm_uart *u, uint8_t c)
 
 static void write_fcr(struct vmm_uart *u, uint8_t v)
 {
-	/* Switching the FIFO on or off empties it. */
-	if ((v ^ u->fcr) & FCR_ENABLE)
-		v |= FCR_CLEAR_RX;
+	/*
+	 * The data sheet empties the FIFO when it is switched on or off, too. Linux
+	 * switches it on after the receive interrupt, and a byte piped in between
+	 * would be lost: here only the clear bit empties it.
+	 */
 	if (v & FCR_CLEAR_RX) {
 		u->rx_len = 0;
 		u->lsr &= ~LSR_DR;
@@ -304,6 +307,8 @@ static uint64_t uart_read(void *opaque, uint64_t reg, unsigned int size)
 
 	(void)size;
 	pthread_mutex_lock(&u->lock);
+	if (reg != REG_LSR)
+		u->polls = 0;
 	switch (reg) {
 	case REG_DATA:
 		v = u->lcr & LCR_DLAB ? u->dll : rx_pop(u);
