@@ -378,10 +378,13 @@ static unsigned int lowest_choice(const struct vmm_irq_msg *msg, unsigned int n)
 static int deliver_to_all(struct vmm_vm *vm, struct vmm_lapic *source,
 			  const struct vmm_irq_msg *msg, bool lowest)
 {
+	bool physical = !msg->logical && !msg->shorthand && msg->dest != XAPIC_BROADCAST &&
+			msg->dest != X2APIC_BROADCAST;
 	struct vmm_lapic *lapic;
 	struct vmm_vcpu *vcpu;
 	unsigned int i, candidates = 0, choice;
-	int ret = -1;
+	/* As through the map, where an id that nobody has is not an error. */
+	int ret = physical ? 0 : -1;
 
 	vmm_for_each_vcpu(i, vcpu, vm) {
 		lapic = vcpu->lapic;
@@ -417,7 +420,8 @@ static int deliver_to_all(struct vmm_vm *vm, struct vmm_lapic *source,
  *
  * Any context.
  *
- * Return: the number of LAPICs that accepted it, -1 when it names none.
+ * Return: the number of LAPICs that accepted it; -1 when it is not physical and names
+ * none.
  */
 int vmm_apic_deliver(struct vmm_vm *vm, struct vmm_lapic *source, const struct vmm_irq_msg *msg)
 {

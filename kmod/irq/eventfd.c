@@ -371,6 +371,9 @@ static const struct vmm_iodev_ops ioeventfd_fast_ops = {
 	.destroy = ioeventfd_destroy_fast,
 };
 
+/* A flag of the ABI without a name in its header; no length on MMIO says the same. */
+#define FLAG_FAST_MMIO	(1 << kvm_ioeventfd_flag_nr_fast_mmio)
+
 /* One write must not signal two of them. */
 static bool ioeventfd_clashes(struct vmm_vm *vm, const struct ioeventfd *new)
 {
@@ -466,7 +469,7 @@ int vmm_ioeventfd(struct vmm_vm *vm, const struct kvm_ioeventfd *args)
 	int ret;
 
 	if (args->flags & ~(KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_PIO |
-			    KVM_IOEVENTFD_FLAG_DEASSIGN))
+			    KVM_IOEVENTFD_FLAG_DEASSIGN | FLAG_FAST_MMIO))
 		return -EINVAL;
 	if (args->len > 8 || (args->len && !is_power_of_2(args->len)))
 		return -EINVAL;

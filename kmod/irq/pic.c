@@ -139,19 +139,23 @@ static int chip_set_line(struct kvm_pic_state *s, unsigned int line, bool level)
 	return s->imr & bit ? -1 : ret;
 }
 
+static void update_output(struct vmm_pic *pic)
+{
+	bool output = chip_irq(pic, &pic->chip[PIC_MASTER]) >= 0;
+
+	if (output && !pic->output)
+		pic->raised = true;
+	WRITE_ONCE(pic->output, output);
+}
+
 static void pic_update(struct vmm_pic *pic)
 {
-	bool output;
-
 	if (chip_irq(pic, &pic->chip[PIC_SLAVE]) >= 0) {
 		/* A pulse, as the cascade is edge-triggered. */
 		chip_set_line(&pic->chip[PIC_MASTER], PIC_CASCADE, true);
 		chip_set_line(&pic->chip[PIC_MASTER], PIC_CASCADE, false);
 	}
-	output = chip_irq(pic, &pic->chip[PIC_MASTER]) >= 0;
-	if (output && !pic->output)
-		pic->raised = true;
-	WRITE_ONCE(pic->output, output);
+	update_output(pic);
 }
 
 static void chip_end(struct vmm_pic *pic, struct kvm_pic_state *s, unsigned int line)
@@ -304,7 +308,8 @@ static void chip_write(struct vmm_pic *pic, struct kvm_pic_state *s, bool a0, u8
 		if (value & 0x10) {
 			s->init4 = value & 1;
 			chip_reset(pic, s);
-			pic_update(pic);
+			/* Only new edges count from here on, the slave's request included. */
+			update_output(pic);
 		} else if (value & 0x08) {
 			if (value & 0x04)
 				s->poll = 1;
@@ -391,7 +396,7 @@ static int pic_write(struct vmm_vcpu *vcpu, struct vmm_iodev *dev, u64 addr, int
 		return 0;
 	flags = pic_lock(pic);
 	if (port == &pic->port[PORT_ELCR])
-		pic->chip[addr & 1].elcr = value & elcr_mask[addr & 1];
+		pic->chip[addr & 1].elcr = value & pic->chip[addr & 1].elcr_mask;
 	else
 		chip_write(pic, &pic->chip[port == &pic->port[PORT_SLAVE]], addr & 1, value);
 	pic_unlock(pic, flags);
@@ -423,7 +428,7 @@ void vmm_pic_get(struct vmm_pic *pic, unsigned int chip, struct kvm_pic_state *s
  * vmm_pic_set() - KVM_SET_IRQCHIP
  * @pic: the pair
  * @chip: 0 master, 1 slave
- * @s: new state; what a chip cannot hold is cut off
+ * @s: new state, taken and given back as it is; its users keep to their bits
  */
 void vmm_pic_set(struct vmm_pic *pic, unsigned int chip, const struct kvm_pic_state *s)
 {
@@ -432,11 +437,6 @@ void vmm_pic_set(struct vmm_pic *pic, unsigned int chip, const struct kvm_pic_st
 
 	flags = pic_lock(pic);
 	*c = *s;
-	c->priority_add &= 7;
-	c->irq_base &= 0xf8;
-	c->init_state &= 3;
-	c->elcr_mask = elcr_mask[chip & 1];
-	c->elcr &= c->elcr_mask;
 	pic_update(pic);
 	/* The interrupt may have been pending before, for a vCPU that now accepts it. */
 	pic->raised = pic->output;
