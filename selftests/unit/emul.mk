@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The emulator's tests. Targets: $(B)/unit/emul_test; $(B)/fuzz/emul_fuzz (needs clang).
+# The emulator's tests. Targets: $(B)/unit/emul_test, which runs anywhere; $(B)/selftests/emul_guest,
+# which runs in a lab host; $(B)/fuzz/emul_fuzz (needs clang), which runs until stopped.
 EMUL_SRC := $(wildcard kmod/emul/*.c)
 EMUL_HDR := $(wildcard kmod/emul/*.h) selftests/unit/emul_test.h
 EMUL_TEST_SRC := selftests/unit/emul_test.c selftests/unit/emul_native.c \
 		 selftests/unit/emul_native32.c selftests/unit/emul_modes.c
 
-check-programs: $(B)/unit/emul_test
+check-programs: $(B)/unit/emul_test $(B)/selftests/emul_guest
 
 $(B)/unit/emul_test: $(EMUL_TEST_SRC) $(EMUL_SRC) $(EMUL_HDR)
 	@mkdir -p $(@D)
 	$(CC) -g -O2 -Wall -Wextra -Werror $(EMUL_TEST_SRC) $(EMUL_SRC) \
 		$(shell pkg-config --cflags --libs check) -o $@
+
+$(B)/selftests/emul_guest: selftests/unit/emul_guest.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -static $(CFLAGS) -o $@ $< $(LDFLAGS)
 
 $(B)/fuzz/emul_fuzz: selftests/fuzz/emul_fuzz.c $(EMUL_SRC) $(EMUL_HDR)
 	@mkdir -p $(@D)
