@@ -634,6 +634,7 @@ struct encoding {
 	unsigned int size;	/* of the operation, bytes */
 	int base, index;	/* registers of the address, or -1 */
 	int greg;		/* register operand, or -1 */
+	int rm;			/* register in ModRM.rm, or -1 */
 	bool mem, a32, lock;
 	u8 rep;
 	u8 imm;
@@ -812,6 +813,9 @@ static void compare(const struct form *f, const struct encoding *c)
 	rip = at + c->len + (out.marker == 2 ? 10 : 0);
 	ck_assert_msg(e.rip == rip, "%s [%s]: rip %#lx, native %#lx", f->name, text,
 		      (long)(e.rip - at), (long)(rip - at));
+	/* vendors differ in whether a failed 32-bit CMPXCHG zero-extends a register destination */
+	if (!strcmp(f->name, "cmpxchg") && c->size == 4 && c->rm >= 0 && !(out.rflags & ZF))
+		e.gpr[c->rm] = (u32)e.gpr[c->rm] | (out.gpr[c->rm] >> 32 << 32);
 	for (i = 0; i < 16; i++)
 		ck_assert_msg(e.gpr[i] == out.gpr[i],
 			      "%s [%s]: register %d: %#lx, native %#lx, was %#lx",
@@ -895,7 +899,7 @@ static bool encode(const struct form *f, struct encoding *c, bool p66, bool w, b
 		return false;
 
 	memset(c, 0, sizeof(*c));
-	c->base = c->index = c->greg = -1;
+	c->base = c->index = c->greg = c->rm = -1;
 	c->mem = ea != EA_REG;
 	c->a32 = a32;
 	c->lock = lock;
@@ -935,6 +939,8 @@ static bool encode(const struct form *f, struct encoding *c, bool p66, bool w, b
 	if (f->opts & O_STACK && c->base == EMUL_RSP)
 		c->base = rm = EMUL_RSI;
 	c->greg = (int)reg;
+	if (ea == EA_REG)
+		c->rm = (int)rm;
 	if (modrm && f->ext < 0)
 		rex |= (reg >> 3) << 2;
 	if (modrm || f->opts & O_PLUS) {
