@@ -378,13 +378,13 @@ static unsigned int lowest_choice(const struct vmm_irq_msg *msg, unsigned int n)
 static int deliver_to_all(struct vmm_vm *vm, struct vmm_lapic *source,
 			  const struct vmm_irq_msg *msg, bool lowest)
 {
-	bool physical = !msg->logical && !msg->shorthand && msg->dest != XAPIC_BROADCAST &&
-			msg->dest != X2APIC_BROADCAST;
+	bool everyone = msg->shorthand || msg->dest == XAPIC_BROADCAST ||
+			msg->dest == X2APIC_BROADCAST;
 	struct vmm_lapic *lapic;
 	struct vmm_vcpu *vcpu;
 	unsigned int i, candidates = 0, choice;
 	/* As through the map, where an id that nobody has is not an error. */
-	int ret = physical ? 0 : -1;
+	int ret = everyone ? -1 : 0;
 
 	vmm_for_each_vcpu(i, vcpu, vm) {
 		lapic = vcpu->lapic;
@@ -420,8 +420,7 @@ static int deliver_to_all(struct vmm_vm *vm, struct vmm_lapic *source,
  *
  * Any context.
  *
- * Return: the number of LAPICs that accepted it; -1 when it is not physical and names
- * none.
+ * Return: the number of LAPICs that accepted it; -1 for a broadcast that reached none.
  */
 int vmm_apic_deliver(struct vmm_vm *vm, struct vmm_lapic *source, const struct vmm_irq_msg *msg)
 {
