@@ -26,6 +26,7 @@
 
 u64 vmm_supported_xcr0;		/* XCR0 bits a guest may be given; 0 on a CPU without XSAVE */
 static u64 host_xcr0, host_xss;
+static bool host_is_emulated;	/* XSETBV may not be intercepted: QEMU's TCG forgets to */
 
 /**
  * vmm_fpu_init() - at load, after the backend's setup: what the host can lend
@@ -35,6 +36,7 @@ void vmm_fpu_init(void)
 	if (!boot_cpu_has(X86_FEATURE_OSXSAVE))
 		return;
 	host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	host_is_emulated = boot_cpu_has(X86_FEATURE_HYPERVISOR);
 	vmm_supported_xcr0 = host_xcr0 & XCR0_KNOWN;
 	/* Protection keys go with page tables of the guest's own, and the host's CR4.PKE. */
 	if (!boot_cpu_has(X86_FEATURE_OSPKE) || !vmm_backend.caps.tdp)
@@ -124,6 +126,22 @@ void vmm_fpu_enter(struct vmm_vcpu *vcpu)
 	}
 }
 
+/*
+ * What the guest left in XCR0. Where XSETBV does not exit, this is how we hear of it;
+ * a value it may not have is gone with the next entry.
+ */
+static u64 left_xcr0(struct vmm_vcpu *vcpu)
+{
+	u64 xcr0;
+
+	if (!host_is_emulated)
+		return vcpu->xcr0;
+	xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	if (unlikely(xcr0 != vcpu->xcr0))
+		vmm_set_xcr(vcpu, XCR_XFEATURE_ENABLED_MASK, xcr0);
+	return xcr0;
+}
+
 /**
  * vmm_fpu_exit() - just after an exit: XCR0, XSS and PKRU the host's again
  * @vcpu: its thread, after vmm_fpu_enter(); interrupts off all the time between
@@ -140,7 +158,7 @@ void vmm_fpu_exit(struct vmm_vcpu *vcpu)
 	if (uses_xsave(vcpu)) {
 		if (vcpu->xss != host_xss)
 			wrmsrl(MSR_IA32_XSS, host_xss);
-		if (vcpu->xcr0 != host_xcr0)
+		if (left_xcr0(vcpu) != host_xcr0)
 			xsetbv(XCR_XFEATURE_ENABLED_MASK, host_xcr0);
 	}
 }
