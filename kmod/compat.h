@@ -91,4 +91,14 @@ static inline int vmm_compat_follow_pfn(struct vm_area_struct *vma, unsigned lon
 #define vmm_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
 #endif
 
+/* ---- exit.c: kvm_run ---- */
+
+/*
+ * From 6.10 on kernel code sees this member under another name, a reminder that user
+ * space may change it at any time. It is read once wherever that matters.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#define immediate_exit	immediate_exit__unsafe
+#endif
+
 #endif /* VMM_COMPAT_H */
