@@ -99,6 +99,7 @@ static bool thread_work_pending(void)
  * Return: 1 to go on, 0 to user space with run filled in, or -errno.
  */
 static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
+	__must_hold(&vcpu->vm->srcu)
 {
 	struct vmm_vm *vm = vcpu->vm;
 	enum vmm_exit_reason reason;
@@ -227,6 +228,7 @@ static bool poll_for_wake(struct vmm_vcpu *vcpu)
  * event ended the halt.
  */
 static int sleep_halted(struct vmm_vcpu *vcpu, int *srcu)
+	__must_hold(&vcpu->vm->srcu)
 {
 	struct vmm_vm *vm = vcpu->vm;
 

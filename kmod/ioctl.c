@@ -20,9 +20,8 @@
 /* What must hold: */
 #define LOCK_VM		BIT(3)	/* vm->lock */
 #define LOCK_SLOTS	BIT(4)	/* vm->slots_lock */
-#define VCPU_LOAD	BIT(5)	/* vcpu->mutex is always held; this one loads the vCPU too */
+#define VCPU_LOAD	BIT(5)	/* vcpu->mutex is always held; here the vCPU is loaded, too, and SRCU read-held */
 #define WHEN_DEAD	BIT(6)	/* allowed on a killed VM */
-#define USES_SRCU	BIT(7)	/* vm->srcu, read side */
 
 struct row {
 	unsigned int cmd;
@@ -538,49 +537,60 @@ static int vcpu_stats_fd(struct vmm_vcpu *vcpu, void *arg)
 	return vmm_stats_vcpu_fd(vcpu);
 }
 
-#define LOADED	(VCPU_LOAD | USES_SRCU)
-
 static const struct row vcpu_rows[] = {
 	VCPU_ROW(KVM_RUN,		ARG_VALUE | WHEN_DEAD,		vcpu_run),
-	VCPU_ROW(KVM_GET_REGS,		ARG_OUT | LOADED,		vcpu_get_regs),
-	VCPU_ROW(KVM_SET_REGS,		ARG_IN | LOADED,		vcpu_set_regs),
-	VCPU_ROW(KVM_GET_SREGS,		ARG_OUT | LOADED,		vcpu_get_sregs),
-	VCPU_ROW(KVM_SET_SREGS,		ARG_IN | LOADED,		vcpu_set_sregs),
-	VCPU_ROW(KVM_GET_SREGS2,	ARG_OUT | LOADED,		vcpu_get_sregs2),
-	VCPU_ROW(KVM_SET_SREGS2,	ARG_IN | LOADED,		vcpu_set_sregs2),
-	VCPU_ROW(KVM_GET_FPU,		ARG_OUT | LOADED,		vcpu_get_fpu),
-	VCPU_ROW(KVM_SET_FPU,		ARG_IN | LOADED,		vcpu_set_fpu),
-	VCPU_ROW(KVM_GET_XSAVE,		ARG_OUT | LOADED,		vcpu_get_xsave),
-	VCPU_ROW(KVM_SET_XSAVE,		ARG_IN | LOADED,		vcpu_set_xsave),
-	VCPU_ROW(KVM_GET_XSAVE2,	LOADED,				vcpu_get_xsave2),
-	VCPU_ROW(KVM_GET_XCRS,		ARG_OUT | LOADED,		vcpu_get_xcrs),
-	VCPU_ROW(KVM_SET_XCRS,		ARG_IN | LOADED,		vcpu_set_xcrs),
-	VCPU_ROW(KVM_GET_MSRS,		LOADED,				vcpu_get_msrs),
-	VCPU_ROW(KVM_SET_MSRS,		LOADED,				vcpu_set_msrs),
-	VCPU_ROW(KVM_SET_CPUID,		LOADED,				vcpu_set_cpuid),
-	VCPU_ROW(KVM_SET_CPUID2,	LOADED,				vcpu_set_cpuid2),
-	VCPU_ROW(KVM_GET_CPUID2,	LOADED,				vcpu_get_cpuid2),
-	VCPU_ROW(KVM_GET_LAPIC,		ARG_OUT | LOADED,		vcpu_get_lapic),
-	VCPU_ROW(KVM_SET_LAPIC,		ARG_IN | LOADED,		vcpu_set_lapic),
-	VCPU_ROW(KVM_GET_MP_STATE,	ARG_OUT | LOADED,		vcpu_get_mp_state),
-	VCPU_ROW(KVM_SET_MP_STATE,	ARG_IN | LOADED,		vcpu_set_mp_state),
-	VCPU_ROW(KVM_GET_VCPU_EVENTS,	ARG_OUT | LOADED,		vcpu_get_events),
-	VCPU_ROW(KVM_SET_VCPU_EVENTS,	ARG_IN | LOADED,		vcpu_set_events),
-	VCPU_ROW(KVM_GET_DEBUGREGS,	ARG_OUT | LOADED,		vcpu_get_debugregs),
-	VCPU_ROW(KVM_SET_DEBUGREGS,	ARG_IN | LOADED,		vcpu_set_debugregs),
-	VCPU_ROW(KVM_SET_GUEST_DEBUG,	ARG_IN | LOADED,		vcpu_guest_debug),
-	VCPU_ROW(KVM_TRANSLATE,		ARG_IN | ARG_OUT | LOADED,	vcpu_translate),
-	VCPU_ROW(KVM_INTERRUPT,		ARG_IN | LOADED,		vcpu_interrupt),
-	VCPU_ROW(KVM_NMI,		ARG_VALUE | LOADED,		vcpu_nmi),
+	VCPU_ROW(KVM_GET_REGS,		ARG_OUT | VCPU_LOAD,		vcpu_get_regs),
+	VCPU_ROW(KVM_SET_REGS,		ARG_IN | VCPU_LOAD,		vcpu_set_regs),
+	VCPU_ROW(KVM_GET_SREGS,		ARG_OUT | VCPU_LOAD,		vcpu_get_sregs),
+	VCPU_ROW(KVM_SET_SREGS,		ARG_IN | VCPU_LOAD,		vcpu_set_sregs),
+	VCPU_ROW(KVM_GET_SREGS2,	ARG_OUT | VCPU_LOAD,		vcpu_get_sregs2),
+	VCPU_ROW(KVM_SET_SREGS2,	ARG_IN | VCPU_LOAD,		vcpu_set_sregs2),
+	VCPU_ROW(KVM_GET_FPU,		ARG_OUT | VCPU_LOAD,		vcpu_get_fpu),
+	VCPU_ROW(KVM_SET_FPU,		ARG_IN | VCPU_LOAD,		vcpu_set_fpu),
+	VCPU_ROW(KVM_GET_XSAVE,		ARG_OUT | VCPU_LOAD,		vcpu_get_xsave),
+	VCPU_ROW(KVM_SET_XSAVE,		ARG_IN | VCPU_LOAD,		vcpu_set_xsave),
+	VCPU_ROW(KVM_GET_XSAVE2,	VCPU_LOAD,			vcpu_get_xsave2),
+	VCPU_ROW(KVM_GET_XCRS,		ARG_OUT | VCPU_LOAD,		vcpu_get_xcrs),
+	VCPU_ROW(KVM_SET_XCRS,		ARG_IN | VCPU_LOAD,		vcpu_set_xcrs),
+	VCPU_ROW(KVM_GET_MSRS,		VCPU_LOAD,				vcpu_get_msrs),
+	VCPU_ROW(KVM_SET_MSRS,		VCPU_LOAD,				vcpu_set_msrs),
+	VCPU_ROW(KVM_SET_CPUID,		VCPU_LOAD,				vcpu_set_cpuid),
+	VCPU_ROW(KVM_SET_CPUID2,	VCPU_LOAD,				vcpu_set_cpuid2),
+	VCPU_ROW(KVM_GET_CPUID2,	VCPU_LOAD,				vcpu_get_cpuid2),
+	VCPU_ROW(KVM_GET_LAPIC,		ARG_OUT | VCPU_LOAD,		vcpu_get_lapic),
+	VCPU_ROW(KVM_SET_LAPIC,		ARG_IN | VCPU_LOAD,		vcpu_set_lapic),
+	VCPU_ROW(KVM_GET_MP_STATE,	ARG_OUT | VCPU_LOAD,		vcpu_get_mp_state),
+	VCPU_ROW(KVM_SET_MP_STATE,	ARG_IN | VCPU_LOAD,		vcpu_set_mp_state),
+	VCPU_ROW(KVM_GET_VCPU_EVENTS,	ARG_OUT | VCPU_LOAD,		vcpu_get_events),
+	VCPU_ROW(KVM_SET_VCPU_EVENTS,	ARG_IN | VCPU_LOAD,		vcpu_set_events),
+	VCPU_ROW(KVM_GET_DEBUGREGS,	ARG_OUT | VCPU_LOAD,		vcpu_get_debugregs),
+	VCPU_ROW(KVM_SET_DEBUGREGS,	ARG_IN | VCPU_LOAD,		vcpu_set_debugregs),
+	VCPU_ROW(KVM_SET_GUEST_DEBUG,	ARG_IN | VCPU_LOAD,		vcpu_guest_debug),
+	VCPU_ROW(KVM_TRANSLATE,		ARG_IN | ARG_OUT | VCPU_LOAD,	vcpu_translate),
+	VCPU_ROW(KVM_INTERRUPT,		ARG_IN | VCPU_LOAD,		vcpu_interrupt),
+	VCPU_ROW(KVM_NMI,		ARG_VALUE | VCPU_LOAD,		vcpu_nmi),
 	VCPU_ROW(KVM_SET_SIGNAL_MASK,	0,				vcpu_sigmask),
-	VCPU_ROW(KVM_SET_TSC_KHZ,	ARG_VALUE | LOADED,		vcpu_set_tsc_khz),
+	VCPU_ROW(KVM_SET_TSC_KHZ,	ARG_VALUE | VCPU_LOAD,		vcpu_set_tsc_khz),
 	VCPU_ROW(KVM_GET_TSC_KHZ,	ARG_VALUE,			vcpu_get_tsc_khz),
-	VCPU_ROW(KVM_KVMCLOCK_CTRL,	ARG_VALUE | LOADED,		vcpu_kvmclock_ctrl),
-	VCPU_ROW(KVM_X86_SETUP_MCE,	ARG_IN | LOADED,		vcpu_setup_mce),
+	VCPU_ROW(KVM_KVMCLOCK_CTRL,	ARG_VALUE | VCPU_LOAD,		vcpu_kvmclock_ctrl),
+	VCPU_ROW(KVM_X86_SETUP_MCE,	ARG_IN | VCPU_LOAD,		vcpu_setup_mce),
 	VCPU_ROW(KVM_TPR_ACCESS_REPORTING, ARG_IN | ARG_OUT,		vcpu_tpr_access),
-	VCPU_ROW(KVM_ENABLE_CAP,	ARG_IN | LOADED,		vcpu_enable_cap),
+	VCPU_ROW(KVM_ENABLE_CAP,	ARG_IN | VCPU_LOAD,		vcpu_enable_cap),
 	VCPU_ROW(KVM_GET_STATS_FD,	ARG_VALUE,			vcpu_stats_fd),
 };
+
+static long call_loaded(const struct row *row, struct vmm_vcpu *vcpu, void *buf)
+{
+	long r;
+	int srcu;
+
+	vmm_vcpu_load(vcpu);
+	srcu = srcu_read_lock(&vcpu->vm->srcu);
+	r = row->vcpu(vcpu, buf);
+	srcu_read_unlock(&vcpu->vm->srcu, srcu);
+	vmm_vcpu_put(vcpu);
+	return r;
+}
 
 /**
  * vmm_vcpu_ioctl() - ioctls of a vCPU
@@ -600,7 +610,6 @@ long vmm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	struct vmm_vm *vm = vcpu->vm;
 	union arg_buf stack;
 	void *heap, *buf;
-	int srcu = 0;
 	long r;
 
 	if (vm->mm != current->mm)
@@ -616,15 +625,7 @@ long vmm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		kfree(heap);
 		return -EINTR;
 	}
-	if (row->flags & VCPU_LOAD)
-		vmm_vcpu_load(vcpu);
-	if (row->flags & USES_SRCU)
-		srcu = srcu_read_lock(&vm->srcu);
-	r = row->vcpu(vcpu, buf);
-	if (row->flags & USES_SRCU)
-		srcu_read_unlock(&vm->srcu, srcu);
-	if (row->flags & VCPU_LOAD)
-		vmm_vcpu_put(vcpu);
+	r = row->flags & VCPU_LOAD ? call_loaded(row, vcpu, buf) : row->vcpu(vcpu, buf);
 	mutex_unlock(&vcpu->mutex);
 	return arg_put(row, arg, buf, heap, r);
 }
