@@ -49,7 +49,7 @@
 #define VMM_GUESTDBG_VALID	(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | \
 				 KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_USE_SW_BP | \
 				 KVM_GUESTDBG_INJECT_BP | KVM_GUESTDBG_INJECT_DB)
-#define VMM_USER_MEM_SLOTS	509		/* as KVM: 512 less its private ones */
+#define VMM_USER_MEM_SLOTS	32764		/* as KVM: SHRT_MAX less its three private ones */
 
 typedef u64 gpa_t;
 typedef unsigned long gva_t;
