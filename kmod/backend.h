@@ -131,6 +131,7 @@ struct vmm_backend_caps {
 	bool tlb_tags;			/* VPID or ASID */
 	bool nrips, decode_assists, vgif, virtual_nmi, bus_lock_exit, notify_exit, pml;
 	bool xsaves;
+	bool lends_debug;		/* can let the guest access DR0-7 without exits */
 };
 
 struct vmm_backend {

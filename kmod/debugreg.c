@@ -64,6 +64,15 @@ void vmm_debug_exit(struct vmm_vcpu *vcpu)
 {
 	if (likely(!vcpu->db_loaded))
 		return;
+	if (vcpu->db_loaded & DB_OPEN) {
+		/* DR6 and DR7 have been stored by the backend. */
+		get_debugreg(vcpu->db[0], 0);
+		get_debugreg(vcpu->db[1], 1);
+		get_debugreg(vcpu->db[2], 2);
+		get_debugreg(vcpu->db[3], 3);
+		vcpu->db_loaded &= ~DB_OPEN;
+		vmm_update_db(vcpu);
+	}
 	if (hw_breakpoint_active())
 		hw_breakpoint_restore();
 	else
@@ -143,6 +152,15 @@ int vmm_handle_dr(struct vmm_vcpu *vcpu)
 	int nr = vcpu->exit.dr.nr & 7;
 	unsigned long value;
 
+	/*
+	 * A guest that touches one debug register soon touches the others: lend them
+	 * to it until its next exit.
+	 */
+	if (vmm_backend.caps.lends_debug && !vcpu->guest_debug) {
+		vcpu->db_loaded |= DB_OPEN;
+		vmm_update_db(vcpu);
+		return 1;
+	}
 	if (!vcpu->exit.dr.decoded)
 		return vmm_emulate(vcpu, VMM_INVALID_GPA, 0);
 	if (vmm_backend.cpl(vcpu)) {

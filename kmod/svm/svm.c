@@ -168,6 +168,7 @@ static int svm_setup(void)
 	caps->nrips = f->nrips;
 	caps->decode_assists = f->decode_assists;
 	caps->vgif = f->vgif;
+	caps->lends_debug = true;
 	caps->xsaves = boot_cpu_has(X86_FEATURE_XSAVES);
 	return 0;
 fail:

@@ -883,8 +883,34 @@ static bool ud64_host(struct vm *vm)
 	return true;
 }
 
-GUEST(dr64, 64,
+GUEST(drmov64, 64,
 	"mov $0x5555, %rax; mov %rax, %dr1; mov %dr1, %rbx; mov %rbx, " V(0) "\n"
+	"cpuid\n"
+	"mov %dr1, %rbx; mov %rbx, " V(1) "\n"
+	"xor %eax, %eax; mov %rax, %dr6; mov %dr6, %rax; mov %rax, " V(2) "\n"
+	"mov $0x600, %eax; mov %rax, %dr7; mov %dr7, %rax; mov %rax, " V(3) "\n"
+	"movq $" AT(drmov64, 1f) ", " R(fixup) "\n"
+	"bts $32, %rax; mov %rax, %dr7\n"
+	"1: hlt\n");
+
+static bool drmov64_host(struct vm *vm)
+{
+	struct kvm_debugregs dr;
+
+	if (!until_hlt(vm))
+		return false;
+	EQUAL(vm->result->v[0], 0x5555);
+	EQUAL(vm->result->v[1], 0x5555);
+	EQUAL(vm->result->v[2], 0xffff0ff0);
+	EQUAL(vm->result->v[3], 0x600);
+	EQUAL(vm->result->vector, 13);
+	xioctl(vm->vcpu, KVM_GET_DEBUGREGS, &dr);
+	EQUAL(dr.db[1], 0x5555);
+	EQUAL(dr.dr7, 0x600);
+	return true;
+}
+
+GUEST(dr64, 64,
 	"lea " AT(dr64, 1f) ", %rax; mov %rax, %dr0\n"
 	"mov $0x402, %eax; mov %rax, %dr7\n"
 	"nop\n"
@@ -905,9 +931,11 @@ static bool dr64_host(struct vm *vm)
 {
 	struct kvm_debugregs dr;
 
+	/* It takes DR7 from a VMCB without setting up the breakpoints in it. */
+	if (tcg)
+		return skip("QEMU TCG crashes sooner or later, under KVM, too");
 	if (!until_hlt(vm))
 		return false;
-	EQUAL(vm->result->v[0], 0x5555);
 	EQUAL(vm->result->v[1], 0xffff0ff1);
 	EQUAL(vm->result->v[2], 0x402);
 	EQUAL(vm->result->v[3], 0xffff0ff0);
@@ -915,7 +943,6 @@ static bool dr64_host(struct vm *vm)
 	EQUAL(vm->result->v[5], HERE(dr64, 0));
 	EQUAL(vm->result->count, 2);
 	xioctl(vm->vcpu, KVM_GET_DEBUGREGS, &dr);
-	EQUAL(dr.db[1], 0x5555);
 	EQUAL(dr.db[2], RESULT + 64 + 8 * 15);
 	EQUAL(dr.dr7, 0xd000420);
 	return true;
@@ -1280,6 +1307,7 @@ static const struct test tests[] = {
 	T("long mode: single step over CPUID", LONG, stepexit64, stepexit64_host),
 	T("long mode: #PF, #DE, #GP", LONG, fault64, fault64_host),
 	T("long mode: virtualization instructions are #UD", LONG, svm_ud64, ud64_host),
+	T("long mode: debug registers", LONG, drmov64, drmov64_host),
 	T("long mode: breakpoints", LONG, dr64, dr64_host),
 	T("long mode: MMIO of all sizes", LONG, mmio64, mmio64_host),
 	T("long mode: interrupt window and STI's shadow", LONG, window64, window64_host),
