@@ -33,7 +33,7 @@ static bool host_is_emulated;	/* XSETBV may not be intercepted: QEMU's TCG forge
  */
 void vmm_fpu_init(void)
 {
-	if (!boot_cpu_has(X86_FEATURE_OSXSAVE))
+	if (!boot_cpu_has(X86_FEATURE_XSAVE))
 		return;
 	host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
 	host_is_emulated = boot_cpu_has(X86_FEATURE_HYPERVISOR);
