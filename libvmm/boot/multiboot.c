@@ -3,8 +3,11 @@
  * Multiboot 1 (Multiboot Specification 0.6.96): ELF kernels and kernels whose
  * header carries its own load addresses.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <vmm/error.h>
 #include "layout.h"
@@ -92,6 +95,19 @@ int boot_multiboot_find(const struct vmm_image *img, struct boot_multiboot_heade
 	return 1;
 }
 
+/* As every loader does, the image's name comes first; kernels skip it. */
+static int load_cmdline(const struct vmm_memory *mem, const struct vmm_boot_params *params)
+{
+	char *line;
+	int err;
+
+	if (asprintf(&line, "%s %s", params->kernel->name, params->cmdline) < 0)
+		return vmm_fail(ENOMEM, "no memory for the command line");
+	err = boot_load_cmdline(mem, line, BOOT_CMDLINE_MAX - 1);
+	free(line);
+	return err;
+}
+
 int boot_multiboot_enter(const struct vmm_memory *mem, const struct vmm_boot_params *params,
 			 uint32_t flags, uint32_t start, uint64_t end,
 			 struct vmm_boot_entry *entry)
@@ -108,7 +124,7 @@ int boot_multiboot_enter(const struct vmm_memory *mem, const struct vmm_boot_par
 		return vmm_fail(ENOEXEC,
 				"%s asks its loader for features this one lacks (Multiboot flags %#x)",
 				params->kernel->name, flags & 0xffff);
-	err = boot_load_cmdline(mem, params->cmdline, BOOT_CMDLINE_MAX - 1);
+	err = load_cmdline(mem, params);
 	if (err)
 		return err;
 	memset(page, 0, sizeof(*page));

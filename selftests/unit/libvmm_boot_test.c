@@ -433,7 +433,7 @@ START_TEST(multiboot_with_addresses_is_entered)
 	info = vmm_memory_at(&mem, e.bx, 52);
 	ck_assert_uint_eq(info[0] & 0x4d, 0x4d);	/* memory, cmdline, mods, mmap */
 	ck_assert_uint_eq(info[2], 63 * 1024);
-	ck_assert_str_eq(vmm_memory_at(&mem, info[4], 4), "x=1");
+	ck_assert_str_eq(vmm_memory_at(&mem, info[4], 9), "test x=1");
 	ck_assert_uint_eq(info[5], 1);
 	mod = vmm_memory_at(&mem, info[6], 16);
 	ck_assert_uint_eq(mod[1] - mod[0], sizeof(data));
