@@ -74,6 +74,7 @@ static void reset_state(void)
 	MUST(ioctl(vm->vcpu[0], KVM_GET_DEBUGREGS, &dr));
 	hex("debugregs", &dr, sizeof(dr));
 	MUST(ioctl(vm->vcpu[0], KVM_GET_VCPU_EVENTS, &ev));
+	ev.flags &= ~KVM_VCPUEVENT_VALID_SMM;
 	hex("events", &ev, sizeof(ev));
 	if (ask("GET_XCRS", ioctl(vm->vcpu[0], KVM_GET_XCRS, &xcrs)) == 0)
 		answer("xcrs", "nr %u flags %u xcr %u value %#llx", xcrs.nr_xcrs, xcrs.flags,
@@ -580,6 +581,10 @@ static void events(void)
 
 		ask(rows[i].what, ioctl(vm->vcpu[0], KVM_SET_VCPU_EVENTS, &rows[i].ev));
 		MUST(ioctl(vm->vcpu[0], KVM_GET_VCPU_EVENTS, &got));
+		snprintf(k, sizeof(k), "SMM after %s", rows[i].what);
+		answer(k, "valid %u smm %u", !!(got.flags & KVM_VCPUEVENT_VALID_SMM), got.smi.smm);
+		got.flags &= ~KVM_VCPUEVENT_VALID_SMM;
+		memset(&got.smi, 0, sizeof(got.smi));
 		snprintf(k, sizeof(k), "after %s", rows[i].what);
 		hex(k, &got, sizeof(got));
 		vm_free(vm);
