@@ -45,8 +45,12 @@ static const struct feature_word {
 	{ 1, 0, ECX, CPUID_1_ECX,
 	  F(XMM3) | F(PCLMULQDQ) | F(SSSE3) | F(FMA) | F(CX16) | F(PCID) | F(XMM4_1) |
 	  F(XMM4_2) | F(MOVBE) | F(POPCNT) | F(AES) | F(XSAVE) | F(AVX) | F(F16C) | F(RDRAND),
-	  /* The LAPIC is emulated; and it is a hypervisor. */
-	  F(X2APIC) | F(TSC_DEADLINE_TIMER) | F(HYPERVISOR) },
+	  /*
+	   * The LAPIC is emulated. TSC_DEADLINE_TIMER and HYPERVISOR are for user
+	   * space to add, as with KVM: the first is only there with our LAPIC
+	   * (KVM_CAP_TSC_DEADLINE_TIMER), the second is a matter of its machine.
+	   */
+	  F(X2APIC) },
 	{ 1, 0, EDX, CPUID_1_EDX,
 	  F(FPU) | F(VME) | F(DE) | F(PSE) | F(TSC) | F(MSR) | F(PAE) | F(MCE) | F(CX8) |
 	  F(APIC) | F(SEP) | F(MTRR) | F(PGE) | F(MCA) | F(CMOV) | F(PAT) | F(PSE36) |
@@ -702,7 +706,7 @@ static void derive_caps(struct vmm_vcpu *vcpu)
 	caps->pcid = usable(vcpu, X86_FEATURE_PCID);
 	caps->fsgsbase = usable(vcpu, X86_FEATURE_FSGSBASE);
 	caps->xsave = usable(vcpu, X86_FEATURE_XSAVE);
-	caps->tsc_deadline = usable(vcpu, X86_FEATURE_TSC_DEADLINE_TIMER);
+	caps->tsc_deadline = guest_has(vcpu, X86_FEATURE_TSC_DEADLINE_TIMER);
 	caps->invpcid = usable(vcpu, X86_FEATURE_INVPCID);
 	caps->la57 = usable(vcpu, X86_FEATURE_LA57);
 	caps->longmode = usable(vcpu, X86_FEATURE_LM);

@@ -62,9 +62,7 @@ void vmm_debug_enter(struct vmm_vcpu *vcpu)
  */
 void vmm_debug_exit(struct vmm_vcpu *vcpu)
 {
-	if (likely(!vcpu->db_loaded))
-		return;
-	if (vcpu->db_loaded & DB_OPEN) {
+	if (unlikely(vcpu->db_loaded & DB_OPEN)) {
 		/* DR6 and DR7 have been stored by the backend. */
 		get_debugreg(vcpu->db[0], 0);
 		get_debugreg(vcpu->db[1], 1);
@@ -73,10 +71,9 @@ void vmm_debug_exit(struct vmm_vcpu *vcpu)
 		vcpu->db_loaded &= ~DB_OPEN;
 		vmm_update_db(vcpu);
 	}
-	if (hw_breakpoint_active())
+	/* Every exit disables DR7 (SDM 28.5.1, APM 15.6.1), the guest's DR0-3 lent or not. */
+	if (unlikely(hw_breakpoint_active()))
 		hw_breakpoint_restore();
-	else
-		set_debugreg(0, 7);
 }
 
 /**

@@ -103,6 +103,7 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 {
 	struct vmm_vm *vm = vcpu->vm;
 	enum vmm_exit_reason reason;
+	u64 start;
 	int r;
 
 	if (unlikely(READ_ONCE(vcpu->requests) & ~BIT(VMM_REQ_EVENT)) ||
@@ -164,6 +165,7 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 
 	vmm_backend.run(vcpu);
 
+	start = rdtsc();
 	vmm_debug_exit(vcpu);
 	vmm_fpu_exit(vcpu);
 	smp_store_mb(vcpu->mode, VMM_OUTSIDE_GUEST);
@@ -192,7 +194,9 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 	vcpu->stats.exit_count[reason]++;
 	if (reason == VMM_EXIT_NONE || reason == VMM_EXIT_INTR)
 		return 1;
-	return vmm_exit_handlers[reason](vcpu);
+	r = vmm_exit_handlers[reason](vcpu);
+	vcpu->stats.exit_ticks[reason] += rdtsc() - start;
+	return r;
 }
 
 /* ---- a halted guest ------------------------------------------------------------------ */

@@ -16,6 +16,7 @@
 
 /* No cap of MCG_CAP beyond these: thresholded counting and software recovery. */
 #define MCG_CAP_SUPPORTED	(MCG_CTL_P | MCG_SER_P)
+#define MISC_ENABLE_RO	(MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL)
 #define MAX_MSRS		256	/* per KVM_GET/SET_MSRS, as KVM */
 
 static const u16 mtrr_fixed_index[] = {
@@ -25,8 +26,8 @@ static const u16 mtrr_fixed_index[] = {
 };
 #define MTRR_VARIABLE	8	/* pairs */
 
-/* KVM_GET_MSR_INDEX_LIST: what a snapshot must carry. Filtered at load. */
-static u32 state_msrs[] = {
+/* What a snapshot must carry; KVM_GET_MSR_INDEX_LIST gives those this machine has. */
+static const u32 known_msrs[] = {
 	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
 	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_KERNEL_GS_BASE,
 	MSR_FS_BASE, MSR_GS_BASE, MSR_EFER, MSR_TSC_AUX,
@@ -41,8 +42,9 @@ static u32 state_msrs[] = {
 	0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x207,
 	0x208, 0x209, 0x20a, 0x20b, 0x20c, 0x20d, 0x20e, 0x20f,
 	MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME, MSR_KVM_WALL_CLOCK_NEW, MSR_KVM_SYSTEM_TIME_NEW,
-	MSR_KVM_PV_EOI_EN,
+	MSR_KVM_PV_EOI_EN, MSR_IA32_XSS,
 };
+static u32 state_msrs[ARRAY_SIZE(known_msrs)];
 static unsigned int nr_state_msrs;
 
 /* KVM_GET_MSR_FEATURE_INDEX_LIST: constant, to build CPU models from. */
@@ -92,7 +94,9 @@ static int feature_msr(u32 index, u64 *data)
 		*data = arch_capabilities();
 		return 0;
 	case MSR_IA32_UCODE_REV:
-		*data = (u64)boot_cpu_data.microcode << 32;
+		*data = boot_cpu_data.microcode;
+		if (boot_cpu_data.x86_vendor == X86_VENDOR_INTEL)
+			*data <<= 32;
 		return 0;
 	case MSR_AMD64_DE_CFG:
 		if (!boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ||
@@ -181,7 +185,7 @@ static int set_mce_bank(struct vmm_vcpu *vcpu, const struct vmm_msr *msr, u64 *s
 
 /* ---- the registers themselves ----------------------------------------------------------- */
 
-/* Registers that read as a constant and swallow (some) writes, so that guests boot. */
+/* Registers that read as a constant, so that guests boot. */
 static bool constant_msr(u32 index, u64 *data)
 {
 	switch (index) {
@@ -224,6 +228,29 @@ static bool constant_msr(u32 index, u64 *data)
 		return true;
 	case MSR_IA32_BBL_CR_CTL3:
 		*data = 0xbe702111;		/* an L2 cache there and enabled */
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Registers of the platform that guests program and that have no effect here. */
+static bool write_ignored(u32 index)
+{
+	switch (index) {
+	case MSR_IA32_UCODE_WRITE:
+	case MSR_AMD64_PATCH_LOADER:
+	case MSR_VM_HSAVE_PA:
+	case MSR_AMD64_NB_CFG:
+	case MSR_FAM10H_MMIO_CONF_BASE:
+	case MSR_AMD64_BU_CFG2:
+	case MSR_AMD64_DC_CFG:
+	case MSR_F15H_EX_CFG:
+	case MSR_IA32_BBL_CR_CTL3:
+	case MSR_K7_EVNTSEL0 ... MSR_K7_EVNTSEL0 + 3:
+	case MSR_K7_PERFCTR0 ... MSR_K7_PERFCTR0 + 3:
+	case MSR_P6_PERFCTR0 ... MSR_P6_PERFCTR1:
+	case MSR_P6_EVNTSEL0 ... MSR_P6_EVNTSEL1:
 		return true;
 	default:
 		return false;
@@ -308,7 +335,7 @@ static int get_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 
 static int set_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 {
-	u64 *slot = mtrr_slot(vcpu, msr->index), unused, data = msr->data;
+	u64 *slot = mtrr_slot(vcpu, msr->index), data = msr->data;
 
 	if (slot) {
 		if (!mtrr_valid(vcpu, msr->index, data))
@@ -340,8 +367,10 @@ static int set_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 		vmm_backend.set_msr(vcpu, msr);
 		return 0;
 	case MSR_IA32_MISC_ENABLE:
-		/* The two unavailability bits are read-only. */
-		vcpu->msr_misc_enable = (data & ~0x1800ull) | (vcpu->msr_misc_enable & 0x1800);
+		/* The two unavailability bits are read-only (SDM volume 4, table 2-2). */
+		if (!msr->host && ((data ^ vcpu->msr_misc_enable) & MISC_ENABLE_RO))
+			return 1;
+		vcpu->msr_misc_enable = data;
 		vmm_cpuid_update_runtime(vcpu);
 		return 0;
 	case MSR_MISC_FEATURES_ENABLES:
@@ -358,9 +387,6 @@ static int set_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 		/* Guests write 0 before reading the revision. */
 		if (msr->host)
 			vcpu->ucode_rev = data;
-		return 0;
-	case MSR_IA32_UCODE_WRITE:
-	case MSR_AMD64_PATCH_LOADER:
 		return 0;
 	case MSR_SMI_COUNT:
 		if (!msr->host)
@@ -383,10 +409,8 @@ static int set_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 		vcpu->mcg_ctl = data;
 		return 0;
 	case MSR_K7_HWCR:
-		/* Only McStatusWrEn (18) sticks; FFDIS (6), TscFreqSel (24) and
-		 * IgnneEm (8) and SmmLock-like bits are accepted and dropped.
-		 */
-		if (data & ~(BIT_ULL(3) | BIT_ULL(6) | BIT_ULL(8) | BIT_ULL(18) | BIT_ULL(24)))
+		/* McStatusWrEn (18) sticks; TlbCacheDis, FFDis and IgnneEm are dropped. */
+		if (data & ~(BIT_ULL(3) | BIT_ULL(6) | BIT_ULL(8) | BIT_ULL(18)))
 			return 1;
 		vcpu->hwcr = data & BIT_ULL(18);
 		return 0;
@@ -401,7 +425,7 @@ static int set_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 		vcpu->osvw_status = data;
 		return 0;
 	}
-	return constant_msr(msr->index, &unused) ? 0 : VMM_MSR_UNKNOWN;
+	return write_ignored(msr->index) ? 0 : VMM_MSR_UNKNOWN;
 }
 
 static bool holds_address(u32 index)
@@ -429,15 +453,15 @@ static bool canonical(struct vmm_vcpu *vcpu, u64 address)
 
 /*
  * User space may write zero to, and read, any register the list names, whether or
- * not this guest's CPUID has it: snapshots from elsewhere restore that way.
+ * not this machine or this guest's CPUID has it: snapshots from elsewhere restore that way.
  */
 static int unknown_msr(struct vmm_msr *msr, bool write)
 {
 	unsigned int i;
 
 	if (msr->host && (!write || !msr->data)) {
-		for (i = 0; i < nr_state_msrs; i++) {
-			if (state_msrs[i] == msr->index) {
+		for (i = 0; i < ARRAY_SIZE(known_msrs); i++) {
+			if (known_msrs[i] == msr->index) {
 				msr->data = 0;
 				return 0;
 			}
@@ -610,6 +634,7 @@ static bool state_msr_exists(u32 index)
 	case MSR_IA32_SPEC_CTRL:
 	case MSR_AMD64_VIRT_SPEC_CTRL:
 	case MSR_IA32_DEBUGCTLMSR:
+	case MSR_IA32_XSS:
 		return vmm_backend.has_msr(index);
 	case MSR_IA32_ARCH_CAPABILITIES:
 		return boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES);
@@ -631,9 +656,9 @@ void vmm_msr_init(void)
 	u64 data;
 
 	nr_state_msrs = nr_feature_msrs = 0;
-	for (i = 0; i < ARRAY_SIZE(state_msrs); i++)
-		if (state_msr_exists(state_msrs[i]))
-			state_msrs[nr_state_msrs++] = state_msrs[i];
+	for (i = 0; i < ARRAY_SIZE(known_msrs); i++)
+		if (state_msr_exists(known_msrs[i]))
+			state_msrs[nr_state_msrs++] = known_msrs[i];
 	for (i = 0; i < ARRAY_SIZE(feature_msrs); i++)
 		if (!feature_msr(feature_msrs[i], &data))
 			feature_msrs[nr_feature_msrs++] = feature_msrs[i];

@@ -236,12 +236,12 @@ void vmm_vcpu_reset(struct vmm_vcpu *vcpu, bool init)
 		vcpu->xcr0 = XFEATURE_MASK_FP;
 		vcpu->pat = 0x0007040600070406ull;	/* SDM 12.12.4 */
 		vcpu->msr_misc_enable = MSR_IA32_MISC_ENABLE_BTS_UNAVAIL |
-					MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL |
-					MSR_IA32_MISC_ENABLE_FAST_STRING;
+					MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
 		vcpu->mtrr_deftype = 0;
-		vmm_clock_vcpu_reset(vcpu);
-		vmm_pv_eoi_reset(vcpu);
 	}
+	/* What the guest registered with us is gone with its kernel. */
+	vmm_clock_vcpu_reset(vcpu);
+	vmm_pv_eoi_reset(vcpu);
 	vmm_cpuid_update_runtime(vcpu);
 	vmm_make_request(vcpu, VMM_REQ_TLB_FLUSH_GUEST);
 	vmm_make_request(vcpu, VMM_REQ_EVENT);

@@ -15,9 +15,12 @@
 #include <asm/percpu.h>
 #include "enter.h"
 
-/* The kernel's names for this changed; the older macro covers every exit, too. */
+/* Older kernels have only the one for kernel entry, which does not know this case. */
 #ifndef UNTRAIN_RET_VM
-#define UNTRAIN_RET_VM	UNTRAIN_RET
+.macro UNTRAIN_RET_VM
+	UNTRAIN_RET
+	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
+.endm
 #endif
 
 	.section .noinstr.text, "ax"

@@ -257,9 +257,8 @@ int svm_set_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 	case MSR_TSC_AUX:
 		if (!svm_features.tsc_aux || (!msr->host && !vcpu->caps.rdtscp))
 			return 1;
-		if (msr->data >> 32)
-			return 1;
-		vcpu->tsc_aux = msr->data;	/* loaded by svm_prepare_switch() */
+		/* AMD ignores the upper half. Loaded by svm_prepare_switch(). */
+		vcpu->tsc_aux = (u32)msr->data;
 		return 0;
 	case MSR_IA32_SPEC_CTRL:
 		return set_spec_ctrl(vcpu, msr);

@@ -540,6 +540,8 @@ static noinstr int svm_enter_guest(struct svm_vcpu *svm)
 	int r;
 
 	guest_state_enter_irqoff();
+	/* The guest must not see the host's last quotient (erratum "DIV0"). */
+	amd_clear_divider();
 	r = svm_enter(svm->vcpu.regs, &svm->entry);
 	guest_state_exit_irqoff();
 	return r;

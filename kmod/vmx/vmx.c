@@ -435,15 +435,25 @@ static void entry_failed(struct vmx_vcpu *vmx, const struct entry_result *result
 		e->qual = vmcs_read(VM_INSTRUCTION_ERROR);
 }
 
-/* Exits whose handling touches nothing that a guest must not find in L1D. */
-static bool keeps_l1d_clean(u32 reason)
+/*
+ * Will handling this exit bring data into L1D that the guest must not find there?
+ * Emulation and page faults walk through other people's memory; an exit to user
+ * space shows at the next load.
+ */
+static bool soils_l1d(const struct vmm_exit *e)
 {
-	switch (reason) {
-	case EXIT_REASON_EXTERNAL_INTERRUPT:
-	case EXIT_REASON_INTERRUPT_WINDOW:
-	case EXIT_REASON_PREEMPTION_TIMER:
-	case EXIT_REASON_CPUID:
+	switch (e->reason) {
+	case VMM_EXIT_MEMORY:
+	case VMM_EXIT_EMULATE:
+	case VMM_EXIT_EXCEPTION:
+	case VMM_EXIT_TASK_SWITCH:
+	case VMM_EXIT_HYPERCALL:
+	case VMM_EXIT_NMI:
+	case VMM_EXIT_MCE:
+	case VMM_EXIT_UNKNOWN:
 		return true;
+	case VMM_EXIT_IO:
+		return e->io.string;
 	default:
 		return false;
 	}
@@ -468,8 +478,6 @@ static void vmx_run(struct vmm_vcpu *vcpu)
 		update_debugctlmsr(vmx->host_debugctl);
 	vmm_mitigate_ran_guest();
 	read_guest_state(vmx);
-	if (VMX_MITIGATE(L1D_COND) && !keeps_l1d_clean(result.reason))
-		vmx->l1d_unclean = true;
 
 	if ((u16)result.reason == EXIT_REASON_MCE_DURING_VMENTRY ||
 	    ((u16)result.reason == EXIT_REASON_EXCEPTION_NMI &&
@@ -486,6 +494,8 @@ static void vmx_run(struct vmm_vcpu *vcpu)
 	if (vmx->cpu_based & CPU_BASED_TPR_SHADOW)
 		vmx_tpr_from_cpu(vmx);
 	vmx_normalise(vmx, result.reason, result.intr_info);
+	if (VMX_MITIGATE(L1D_COND) && soils_l1d(&vcpu->exit))
+		vmx->l1d_unclean = true;
 	if (vmx->spec_ctrl_direct)
 		vcpu->spec_ctrl = vmx->enter.spec_ctrl;
 }
