@@ -112,7 +112,7 @@ add_file() {
 	fi
 	cp -L "$src" "$tree/$dst"
 	# A shared library's path stays the one the program's loader looks at.
-	if [ "$(head -c 4 "$src" | tail -c 3)" = ELF ]; then
+	if [ "$(head -c 4 "$src" | tail -c 3 | tr -d '\0')" = ELF ]; then
 		for lib in $(ldd "$src" 2>/dev/null | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p; s/^[[:space:]]*\(\/[^ ]*\) (.*/\1/p'); do
 			mkdir -p "$tree/$(dirname "$lib")"
 			[ -e "$tree/$lib" ] || cp -L "$lib" "$tree/$lib"
