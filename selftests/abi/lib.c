@@ -365,7 +365,7 @@ static void make_tables(struct vm *vm)
 
 struct vm *vm_new(unsigned int flags)
 {
-	struct kvm_pit_config pit = { .flags = 0 };
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 	struct vm *vm = calloc(1, sizeof(*vm));
 	size_t image = ((uintptr_t)_end - IMAGE + 4095) & ~4095ul;
 
