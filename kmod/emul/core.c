@@ -354,7 +354,7 @@ static enum emul_status locked_write(struct emul *e, struct emul_operand *op, u6
 	/* a locked access that wraps around 4 GiB is nothing anyone does */
 	if (e->mode != EMUL_LONG && la + op->size > 0x100000000ULL)
 		return EMUL_UNHANDLEABLE;
-	return e->ops->cmpxchg(e, la, &expected, &op->val, op->size, EMUL_ACC_WRITE);
+	return (e->ops->cmpxchg)(e, la, &expected, &op->val, op->size, EMUL_ACC_WRITE);
 }
 
 static enum emul_status run_once(struct emul *e, bool locked)

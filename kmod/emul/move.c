@@ -150,7 +150,7 @@ enum emul_status emul_do_cmpxchg8b(struct emul *e)
 		return emul_stage_write(e, op->seg, op->off, new, op->size);
 	if (!e->ops->cmpxchg || (e->mode != EMUL_LONG && la + op->size > 0x100000000ULL))
 		return EMUL_UNHANDLEABLE;
-	return e->ops->cmpxchg(e, la, old, new, op->size, EMUL_ACC_WRITE);
+	return (e->ops->cmpxchg)(e, la, old, new, op->size, EMUL_ACC_WRITE);
 }
 
 enum emul_status emul_do_clc(struct emul *e)

@@ -98,7 +98,7 @@ static enum emul_status mark_desc(struct emul *e, u64 la, u64 *desc, u8 bit)
 		return EMUL_OK;
 	if (!e->ops->cmpxchg)
 		return EMUL_UNHANDLEABLE;
-	TRY(e->ops->cmpxchg(e, la + DESC_ACCESS, &old, &new, 1,
+	TRY((e->ops->cmpxchg)(e, la + DESC_ACCESS, &old, &new, 1,
 			    EMUL_ACC_SYSTEM | EMUL_ACC_WRITE));
 	*desc |= (u64)bit << 40;
 	return EMUL_OK;
