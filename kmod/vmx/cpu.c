@@ -22,13 +22,13 @@
 
 #include "vmx/vmx.h"
 
-#define L1D_ORDER	4		/* 64 KiB: larger than any L1D this concerns */
-#define L1D_PASSES	2
+/* 64 KiB: twice the L1D of the processors concerned, which replace not quite the oldest */
+#define L1D_ORDER	4
 
 static DEFINE_PER_CPU(struct vmcs *, vmxon_region);
 static DEFINE_PER_CPU(struct vmx_vcpu *, vmx_current);
 static DEFINE_PER_CPU(struct list_head, vmx_loaded);
-static void *l1d_pages;
+static u8 *l1d_pages;
 
 void noinline __cold vmx_insn_failed(const char *insn, u64 operand)
 {
@@ -90,7 +90,7 @@ int vmx_cpu_setup(void)
 	}
 	if (VMX_MITIGATE(L1D) && !VMX_MITIGATE(L1D_MSR)) {
 		/* Not zero pages: KSM or the host's zero page would give one line for all. */
-		l1d_pages = (void *)__get_free_pages(GFP_KERNEL, L1D_ORDER);
+		l1d_pages = (u8 *)__get_free_pages(GFP_KERNEL, L1D_ORDER);
 		if (!l1d_pages)
 			goto fail;
 		memset(l1d_pages, 1, PAGE_SIZE << L1D_ORDER);
@@ -331,8 +331,7 @@ void vmx_vcpu_put(struct vmm_vcpu *vcpu)
  */
 void noinstr vmx_flush_l1d(struct vmx_vcpu *vmx)
 {
-	unsigned long offset;
-	int pass;
+	const u8 *p, *end = l1d_pages + (PAGE_SIZE << L1D_ORDER);
 
 	if (VMX_MITIGATE(L1D_COND)) {
 		bool interrupted = kvm_get_cpu_l1tf_flush_l1d();
@@ -346,11 +345,19 @@ void noinstr vmx_flush_l1d(struct vmx_vcpu *vmx)
 		native_wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
 		return;
 	}
-	/* The first pass fills the TLB, so that walks do not disturb the second. */
-	for (offset = 0; offset < (PAGE_SIZE << L1D_ORDER); offset += PAGE_SIZE)
-		(void)READ_ONCE(*(u8 *)(l1d_pages + offset));
-	for (pass = 0; pass < L1D_PASSES; pass++)
-		for (offset = 0; offset < (PAGE_SIZE << L1D_ORDER); offset += L1_CACHE_BYTES)
-			(void)READ_ONCE(*(u8 *)(l1d_pages + offset));
+	/* The first loop fills the TLB, so that walks do not disturb the second. */
+	for (p = l1d_pages; p < end; p += PAGE_SIZE)
+		READ_ONCE(*p);
+	asm volatile("lfence" : : : "memory");
+	for (p = l1d_pages; p < end; p += 8 * L1_CACHE_BYTES) {
+		READ_ONCE(p[0 * L1_CACHE_BYTES]);
+		READ_ONCE(p[1 * L1_CACHE_BYTES]);
+		READ_ONCE(p[2 * L1_CACHE_BYTES]);
+		READ_ONCE(p[3 * L1_CACHE_BYTES]);
+		READ_ONCE(p[4 * L1_CACHE_BYTES]);
+		READ_ONCE(p[5 * L1_CACHE_BYTES]);
+		READ_ONCE(p[6 * L1_CACHE_BYTES]);
+		READ_ONCE(p[7 * L1_CACHE_BYTES]);
+	}
 	asm volatile("lfence" : : : "memory");
 }
