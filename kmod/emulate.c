@@ -18,70 +18,7 @@
 #include "trace.h"
 #include "emul/emul.h"
 #include "mmu/gwalk.h"
-
-/* One instruction moves at most 64 bytes each way: 8 fragments, more when misaligned */
-#define MAX_READS	40
-#define MAX_WRITES	40
-
-struct fragment {
-	u64 gpa;
-	u32 len;
-	u8 data[8];
-};
-
-enum need { NEED_NOTHING, NEED_MMIO_READ, NEED_PIO_IN };
-
-/**
- * struct vmm_emulation - a vCPU's emulation; [v] throughout
- * @e: the library's state
- * @vcpu: owner
- * @need: what user space has been asked for
- * @reads: device reads that this iteration has done
- * @nreads: how many
- * @read_at: how many of them the present execution has passed
- * @commits: e.commits for which @reads holds
- * @writes: device writes for user space, in order
- * @nwrites: how many
- * @write_at: how many of them user space has seen
- * @pio: the string or port input or output under way in vcpu->pio_data
- * @pio_in_valid: input for @pio has arrived
- * @pio_out: output is to be shown to user space
- * @hint_la: linear address whose translation the exit has given
- * @hint_gpa: its guest-physical address
- * @hint_access: VMM_ACCESS_* the CPU has checked there
- * @halt: HLT was executed
- * @tpr_lowered: CR8 was lowered, and user space holds the LAPIC
- * @trap: RFLAGS.TF was set when the instruction began
- */
-struct vmm_emulation {
-	struct emul e;
-	struct vmm_vcpu *vcpu;
-	enum need need;
-	struct fragment reads[MAX_READS];
-	unsigned int nreads, read_at;
-	u32 commits;
-	struct fragment writes[MAX_WRITES];
-	unsigned int nwrites, write_at;
-	struct {
-		u16 port;
-		u8 size;
-		u32 count;
-	} pio;
-	bool pio_in_valid, pio_out;
-	u64 hint_la, hint_gpa;
-	u32 hint_access;
-	bool halt, tpr_lowered, trap;
-};
-
-static struct vmm_emulation *to_em(struct emul *e)
-{
-	return container_of(e, struct vmm_emulation, e);
-}
-
-static struct vmm_vcpu *to_vcpu(struct emul *e)
-{
-	return to_em(e)->vcpu;
-}
+#include "emulate.h"
 
 /* ---- memory ----------------------------------------------------------------- */
 
@@ -136,17 +73,6 @@ static bool is_device(struct vmm_vcpu *vcpu, u64 gpa, bool write)
 static unsigned int page_part(u64 addr, unsigned int len)
 {
 	return min_t(unsigned int, len, PAGE_SIZE - (addr & ~PAGE_MASK));
-}
-
-/* A new iteration of a REP instruction has begun: its reads are new ones */
-static void new_iteration(struct vmm_emulation *em)
-{
-	if (em->commits == em->e.commits)
-		return;
-	em->commits = em->e.commits;
-	em->nreads = 0;
-	em->read_at = 0;
-	em->pio_in_valid = false;
 }
 
 static enum emul_status device_read_part(struct vmm_emulation *em, u64 gpa, void *data,
@@ -488,80 +414,6 @@ static enum emul_status op_set_xcr(struct emul *e, u32 nr, u64 val)
 	return or_gp(vmm_set_xcr(to_vcpu(e), nr, val));
 }
 
-/* ---- ports --------------------------------------------------------------------------- */
-
-/* Show user space a port access: kvm_run, and the data in the page after it */
-static void fill_pio_exit(struct vmm_vcpu *vcpu, u16 port, u8 size, u32 count, bool in)
-{
-	struct kvm_run *run = vcpu->run;
-
-	run->exit_reason = KVM_EXIT_IO;
-	run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
-	run->io.size = size;
-	run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
-	run->io.count = count;
-	run->io.port = port;
-}
-
-static enum emul_status op_pio_in(struct emul *e, u16 port, unsigned int size,
-				  unsigned int count, void *buf)
-{
-	struct vmm_emulation *em = to_em(e);
-	struct vmm_vcpu *vcpu = em->vcpu;
-	unsigned int i;
-
-	new_iteration(em);
-	if (em->pio_in_valid) {
-		if (em->pio.port != port || em->pio.size != size || em->pio.count != count)
-			return EMUL_RETRY;	/* not the execution that asked */
-		memcpy(buf, vcpu->pio_data, size * count);
-		return EMUL_OK;
-	}
-	vcpu->stats.io_exits++;
-	em->pio.port = port;
-	em->pio.size = size;
-	em->pio.count = count;
-	for (i = 0; i < count; i++) {
-		if (vmm_bus_read(vcpu, VMM_BUS_PIO, port, size, vcpu->pio_data + i * size)) {
-			if (!i)
-				break;
-			/* the device went away between two items */
-			memset(vcpu->pio_data + i * size, 0xff, size);
-		}
-	}
-	if (i == count) {
-		em->pio_in_valid = true;
-		memcpy(buf, vcpu->pio_data, size * count);
-		return EMUL_OK;
-	}
-	em->need = NEED_PIO_IN;
-	memset(vcpu->pio_data, 0, size * count);
-	fill_pio_exit(vcpu, port, size, count, true);
-	return EMUL_IO_NEEDED;
-}
-
-static enum emul_status op_pio_out(struct emul *e, u16 port, unsigned int size,
-				   unsigned int count, const void *buf)
-{
-	struct vmm_emulation *em = to_em(e);
-	struct vmm_vcpu *vcpu = em->vcpu;
-	unsigned int i;
-
-	vcpu->stats.io_exits++;
-	for (i = 0; i < count; i++)
-		if (vmm_bus_write(vcpu, VMM_BUS_PIO, port, size, buf + i * size) && !i)
-			break;
-	if (i == count)
-		return EMUL_OK;
-	memcpy(vcpu->pio_data, buf, size * count);
-	em->pio.port = port;
-	em->pio.size = size;
-	em->pio.count = count;
-	em->pio_out = true;
-	e->stop = true;
-	return EMUL_OK;
-}
-
 /* ---- the rest of the CPU ---------------------------------------------------------------- */
 
 static void op_cpuid(struct emul *e, u32 r[4])
@@ -594,101 +446,6 @@ static enum emul_status op_invlpg(struct emul *e, u64 la)
 	return EMUL_OK;
 }
 
-/*
- * The guest's vector registers are live in the CPU while its thread runs, unless the kernel has
- * put them aside for a context switch: then bring them back, and keep them until @unlock.
- */
-static void fpregs_begin(void)
-{
-	fpregs_lock();
-	fpregs_assert_state_consistent();
-	if (test_thread_flag(TIF_NEED_FPU_LOAD))
-		switch_fpu_return();
-}
-
-static void fpregs_end(void)
-{
-	fpregs_unlock();
-}
-
-#define EACH_VECTOR_REG(X)	X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) \
-				X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
-
-static void op_get_xmm(struct emul *e, unsigned int reg, void *buf, unsigned int len)
-{
-	struct { u8 b[32]; } *v = buf;
-
-	fpregs_begin();
-	if (len == 32) {
-		switch (reg) {
-#define X(n)	case n: asm volatile("vmovdqu %%ymm" #n ", %0" : "=m" (*v)); break;
-		EACH_VECTOR_REG(X)
-#undef X
-		}
-	} else {
-		switch (reg) {
-#define X(n)	case n: asm volatile("movdqu %%xmm" #n ", %0" : "=m" (*(struct { u8 b[16]; } *)buf)); \
-			break;
-		EACH_VECTOR_REG(X)
-#undef X
-		}
-	}
-	fpregs_end();
-}
-
-static void op_set_xmm(struct emul *e, unsigned int reg, const void *buf, unsigned int len,
-		       bool zero_upper)
-{
-	const struct { u8 b[16]; } *x = buf;
-	const struct { u8 b[32]; } *y = buf;
-
-	fpregs_begin();
-	if (len == 32) {
-		switch (reg) {
-#define X(n)	case n: asm volatile("vmovdqu %0, %%ymm" #n : : "m" (*y)); break;
-		EACH_VECTOR_REG(X)
-#undef X
-		}
-	} else if (zero_upper) {
-		switch (reg) {
-#define X(n)	case n: asm volatile("vmovdqu %0, %%xmm" #n : : "m" (*x)); break;
-		EACH_VECTOR_REG(X)
-#undef X
-		}
-	} else {
-		switch (reg) {
-#define X(n)	case n: asm volatile("movdqu %0, %%xmm" #n : : "m" (*x)); break;
-		EACH_VECTOR_REG(X)
-#undef X
-		}
-	}
-	fpregs_end();
-}
-
-#define EACH_MMX_REG(X)		X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
-
-static void op_get_mmx(struct emul *e, unsigned int reg, u64 *val)
-{
-	fpregs_begin();
-	switch (reg) {
-#define X(n)	case n: asm volatile("movq %%mm" #n ", %0" : "=m" (*val)); break;
-	EACH_MMX_REG(X)
-#undef X
-	}
-	fpregs_end();
-}
-
-static void op_set_mmx(struct emul *e, unsigned int reg, u64 val)
-{
-	fpregs_begin();
-	switch (reg) {
-#define X(n)	case n: asm volatile("movq %0, %%mm" #n : : "m" (val)); break;
-	EACH_MMX_REG(X)
-#undef X
-	}
-	fpregs_end();
-}
-
 static const struct emul_ops ops = {
 	.fetch = op_fetch,
 	.read = op_read,
@@ -709,17 +466,17 @@ static const struct emul_ops ops = {
 	.set_msr = op_set_msr,
 	.get_xcr = op_get_xcr,
 	.set_xcr = op_set_xcr,
-	.pio_in = op_pio_in,
-	.pio_out = op_pio_out,
+	.pio_in = vmm_emulate_in,
+	.pio_out = vmm_emulate_out,
 	.cpuid = op_cpuid,
 	.rdtsc = op_rdtsc,
 	.hlt = op_hlt,
 	.wbinvd = op_wbinvd,
 	.invlpg = op_invlpg,
-	.get_xmm = op_get_xmm,
-	.set_xmm = op_set_xmm,
-	.get_mmx = op_get_mmx,
-	.set_mmx = op_set_mmx,
+	.get_xmm = vmm_emulate_get_xmm,
+	.set_xmm = vmm_emulate_set_xmm,
+	.get_mmx = vmm_emulate_get_mmx,
+	.set_mmx = vmm_emulate_set_mmx,
 };
 
 /* ---- one instruction ---------------------------------------------------------------------- */
@@ -871,7 +628,7 @@ static int flush_writes(struct vmm_emulation *em)
 
 	if (em->pio_out) {
 		em->pio_out = false;
-		fill_pio_exit(vcpu, em->pio.port, em->pio.size, em->pio.count, false);
+		vmm_fill_pio_exit(vcpu, em->pio.port, em->pio.size, em->pio.count, false);
 		vcpu->io.complete = complete_write;
 		return 0;
 	}
@@ -1073,80 +830,6 @@ int vmm_decode_length(struct vmm_vcpu *vcpu)
 	em->hint_access = 0;
 	load_state(em, false);
 	return emul_decode(&em->e) == EMUL_OK ? em->e.insn.len : 0;
-}
-
-/* ---- IN and OUT whose operands the exit has given -------------------------------------------- */
-
-static int complete_pio(struct vmm_vcpu *vcpu)
-{
-	struct vmm_emulation *em = vcpu->emulation;
-	u32 value = 0;
-
-	/* user space moved the vCPU meanwhile: the instruction is no longer its */
-	if (vmm_rip(vcpu) != em->e.rip)
-		return 1;
-	if (em->pio_in_valid) {
-		memcpy(&value, vcpu->pio_data, em->pio.size);
-		if (em->pio.size < 4)
-			value |= (u32)vmm_reg(vcpu, VMM_RAX) & ~GENMASK(em->pio.size * 8 - 1, 0);
-		if (em->pio.size == 4)
-			vmm_set_reg(vcpu, VMM_RAX, value);
-		else
-			vmm_set_reg(vcpu, VMM_RAX,
-				    (vmm_reg(vcpu, VMM_RAX) & ~0xfffffffful) | value);
-	}
-	return vmm_skip_instruction(vcpu);
-}
-
-static int skipped_before(struct vmm_vcpu *vcpu)
-{
-	return 1;
-}
-
-/**
- * vmm_pio() - IN or OUT, not a string instruction
- * @vcpu: vCPU thread, SRCU held, RIP at the instruction
- * @port: port
- * @size: 1, 2 or 4 bytes
- * @in: IN
- *
- * Return: as an exit handler.
- */
-int vmm_pio(struct vmm_vcpu *vcpu, u16 port, u8 size, bool in)
-{
-	struct vmm_emulation *em = vcpu->emulation;
-	u32 value = vmm_reg(vcpu, VMM_RAX);
-	int r;
-
-	vcpu->stats.io_exits++;
-	em->e.rip = vmm_rip(vcpu);
-	em->pio.port = port;
-	em->pio.size = size;
-	em->pio.count = 1;
-	em->pio_in_valid = in;
-	memset(vcpu->pio_data, 0, 4);
-	if (in) {
-		if (!vmm_bus_read(vcpu, VMM_BUS_PIO, port, size, vcpu->pio_data))
-			return complete_pio(vcpu);
-	} else {
-		if (!vmm_bus_write(vcpu, VMM_BUS_PIO, port, size, &value))
-			return vmm_skip_instruction(vcpu);
-		memcpy(vcpu->pio_data, &value, size);
-	}
-	/*
-	 * RIP moves on when user space comes back. Old firmware writes port 7EH and expects
-	 * RIP to have moved already (KVM_X86_QUIRK_OUT_7E_INC_RIP).
-	 */
-	vcpu->io.complete = complete_pio;
-	if (!in && port == 0x7e &&
-	    !(vcpu->vm->disabled_quirks & KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
-		r = vmm_skip_instruction(vcpu);
-		if (r <= 0)
-			return r;
-		vcpu->io.complete = skipped_before;
-	}
-	fill_pio_exit(vcpu, port, size, 1, in);
-	return 0;
 }
 
 /**

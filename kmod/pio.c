@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Port I/O: to a device in the module by the bus, else to user space through the page
+ * behind kvm_run. String instructions come from the emulator, the others straight from
+ * their exit.
+ */
+#include "vmm.h"
+#include "emulate.h"
+
+/* ---- ports --------------------------------------------------------------------------- */
+
+/**
+ * vmm_fill_pio_exit() - show user space a port access: kvm_run; the data is in the page after it
+ * @vcpu: vCPU thread
+ * @port: port
+ * @size: bytes of one item: 1, 2 or 4
+ * @count: items
+ * @in: from the device
+ */
+void vmm_fill_pio_exit(struct vmm_vcpu *vcpu, u16 port, u8 size, u32 count, bool in)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+	run->io.size = size;
+	run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
+	run->io.count = count;
+	run->io.port = port;
+}
+
+enum emul_status vmm_emulate_in(struct emul *e, u16 port, unsigned int size, unsigned int count,
+				void *buf)
+{
+	struct vmm_emulation *em = to_em(e);
+	struct vmm_vcpu *vcpu = em->vcpu;
+	unsigned int i;
+
+	new_iteration(em);
+	if (em->pio_in_valid) {
+		if (em->pio.port != port || em->pio.size != size || em->pio.count != count)
+			return EMUL_RETRY;	/* not the execution that asked */
+		memcpy(buf, vcpu->pio_data, size * count);
+		return EMUL_OK;
+	}
+	vcpu->stats.io_exits++;
+	em->pio.port = port;
+	em->pio.size = size;
+	em->pio.count = count;
+	for (i = 0; i < count; i++) {
+		if (vmm_bus_read(vcpu, VMM_BUS_PIO, port, size, vcpu->pio_data + i * size)) {
+			if (!i)
+				break;
+			/* the device went away between two items */
+			memset(vcpu->pio_data + i * size, 0xff, size);
+		}
+	}
+	if (i == count) {
+		em->pio_in_valid = true;
+		memcpy(buf, vcpu->pio_data, size * count);
+		return EMUL_OK;
+	}
+	em->need = NEED_PIO_IN;
+	memset(vcpu->pio_data, 0, size * count);
+	vmm_fill_pio_exit(vcpu, port, size, count, true);
+	return EMUL_IO_NEEDED;
+}
+
+enum emul_status vmm_emulate_out(struct emul *e, u16 port, unsigned int size, unsigned int count,
+				 const void *buf)
+{
+	struct vmm_emulation *em = to_em(e);
+	struct vmm_vcpu *vcpu = em->vcpu;
+	unsigned int i;
+
+	vcpu->stats.io_exits++;
+	for (i = 0; i < count; i++)
+		if (vmm_bus_write(vcpu, VMM_BUS_PIO, port, size, buf + i * size) && !i)
+			break;
+	if (i == count)
+		return EMUL_OK;
+	memcpy(vcpu->pio_data, buf, size * count);
+	em->pio.port = port;
+	em->pio.size = size;
+	em->pio.count = count;
+	em->pio_out = true;
+	e->stop = true;
+	return EMUL_OK;
+}
+
+/* ---- IN and OUT whose operands the exit has given -------------------------------------------- */
+
+static int complete_pio(struct vmm_vcpu *vcpu)
+{
+	struct vmm_emulation *em = vcpu->emulation;
+	u32 value = 0;
+
+	/* user space moved the vCPU meanwhile: the instruction is no longer its */
+	if (vmm_rip(vcpu) != em->e.rip)
+		return 1;
+	if (em->pio_in_valid) {
+		memcpy(&value, vcpu->pio_data, em->pio.size);
+		if (em->pio.size < 4)
+			value |= (u32)vmm_reg(vcpu, VMM_RAX) & ~GENMASK(em->pio.size * 8 - 1, 0);
+		if (em->pio.size == 4)
+			vmm_set_reg(vcpu, VMM_RAX, value);
+		else
+			vmm_set_reg(vcpu, VMM_RAX,
+				    (vmm_reg(vcpu, VMM_RAX) & ~0xfffffffful) | value);
+	}
+	return vmm_skip_instruction(vcpu);
+}
+
+static int skipped_before(struct vmm_vcpu *vcpu)
+{
+	return 1;
+}
+
+/**
+ * vmm_pio() - IN or OUT, not a string instruction
+ * @vcpu: vCPU thread, SRCU held, RIP at the instruction
+ * @port: port
+ * @size: 1, 2 or 4 bytes
+ * @in: IN
+ *
+ * Return: as an exit handler.
+ */
+int vmm_pio(struct vmm_vcpu *vcpu, u16 port, u8 size, bool in)
+{
+	struct vmm_emulation *em = vcpu->emulation;
+	u32 value = vmm_reg(vcpu, VMM_RAX);
+	int r;
+
+	vcpu->stats.io_exits++;
+	em->e.rip = vmm_rip(vcpu);
+	em->pio.port = port;
+	em->pio.size = size;
+	em->pio.count = 1;
+	em->pio_in_valid = in;
+	memset(vcpu->pio_data, 0, 4);
+	if (in) {
+		if (!vmm_bus_read(vcpu, VMM_BUS_PIO, port, size, vcpu->pio_data))
+			return complete_pio(vcpu);
+	} else {
+		if (!vmm_bus_write(vcpu, VMM_BUS_PIO, port, size, &value))
+			return vmm_skip_instruction(vcpu);
+		memcpy(vcpu->pio_data, &value, size);
+	}
+	/*
+	 * RIP moves on when user space comes back. Old firmware writes port 7EH and expects
+	 * RIP to have moved already (KVM_X86_QUIRK_OUT_7E_INC_RIP).
+	 */
+	vcpu->io.complete = complete_pio;
+	if (!in && port == 0x7e &&
+	    !(vcpu->vm->disabled_quirks & KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
+		r = vmm_skip_instruction(vcpu);
+		if (r <= 0)
+			return r;
+		vcpu->io.complete = skipped_before;
+	}
+	vmm_fill_pio_exit(vcpu, port, size, 1, in);
+	return 0;
+}
