@@ -90,7 +90,6 @@ int vmm_hw_get(void)
 		}
 	}
 	vmm_users++;
-	preempt_notifier_inc();
 out:
 	mutex_unlock(&hw_lock);
 	cpus_read_unlock();
@@ -104,7 +103,6 @@ void vmm_hw_put(void)
 {
 	cpus_read_lock();
 	mutex_lock(&hw_lock);
-	preempt_notifier_dec();
 	if (!--vmm_users)
 		on_each_cpu(hw_disable_this_cpu, NULL, 1);
 	mutex_unlock(&hw_lock);
