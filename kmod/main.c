@@ -44,6 +44,12 @@ static void hw_enable_this_cpu(void *failed)
 
 	if (__this_cpu_read(hw_enabled))
 		return;
+	/* hw_reboot() holds no lock of ours: it may have been on this CPU already. */
+	if (READ_ONCE(vmm_rebooting)) {
+		if (failed)
+			atomic_set(failed, -EBUSY);
+		return;
+	}
 	r = vmm_backend.cpu_enable();
 	if (r) {
 		pr_err("CPU %d: cannot enter %s operation (%d)%s\n", smp_processor_id(),
