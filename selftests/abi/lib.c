@@ -13,7 +13,7 @@
 
 #include "lib.h"
 
-#define ROW_SECONDS	20
+#define ROW_SECONDS	8
 #define STATUS_SKIP	77
 
 const char *device;

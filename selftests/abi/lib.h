@@ -95,7 +95,7 @@ int run_rows(const struct row *const *tables, const char *answers, const char *o
 #define MUST(call)	({							\
 		long r_ = (call);						\
 		if (r_ < 0)							\
-			fail("%s:%d: " #call ": %s", __FILE__, __LINE__,	\
+			fail("%s:%d: %s: %s", __FILE__, __LINE__, #call,	\
 			     errno_name(errno));				\
 		r_;								\
 	})

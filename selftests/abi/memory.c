@@ -316,7 +316,7 @@ static void sees(uint64_t value)
 	uint64_t from = guest.v[1];
 	int i;
 
-	for (i = 0; i < 5000 && guest.v[1] < from + 3; i++)
+	for (i = 0; i < 1000 && guest.v[1] < from + 3; i++)
 		usleep(1000);
 	if (guest.v[1] < from + 3)
 		fail("the guest is stuck");

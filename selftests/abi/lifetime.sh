@@ -1,0 +1,240 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# In a lab host, with nothing loaded: lifetime.sh [N]. How the module loads, refuses to,
+# and unloads; VMs that are killed N times (200) at random moments leave nothing behind;
+# CPUs that go and come under a running VM (where there are two). TAP.
+
+n=${1:-200}
+vendor=amd vmm_args=
+[ ! -e /lab/host ] || . /lab/host
+[ "$vendor" = amd ] && other=vmx || other=svm
+cpus=$(grep -c ^processor /proc/cpuinfo)
+nr=0 bad=0
+
+check() {	# NAME COMMAND...
+	name=$1
+	shift
+	nr=$((nr + 1))
+	if "$@" >/tmp/out 2>&1; then
+		echo "ok $nr - $name"
+	else
+		echo "not ok $nr - $name"
+		sed 's/^/# /' /tmp/out
+		bad=1
+	fi
+}
+
+skip() {
+	nr=$((nr + 1))
+	echo "ok $nr - $1 # SKIP $2"
+}
+
+load() {
+	# shellcheck disable=SC2086
+	insmod /lab/vmm.ko $vmm_args "$@"
+}
+
+loaded() {
+	grep -q '^vmm ' /proc/modules
+}
+
+used() {
+	awk '$1 == "vmm" { print $3 }' /proc/modules
+}
+
+# Log lines of ours since mark.
+mark() {
+	marked=$(dmesg | wc -l)
+}
+
+said() {
+	dmesg | tail -n +$((marked + 1)) | grep 'vmm: '
+}
+
+refuses() {	# WORD [PARAMETER]: not loaded, with one line that has WORD
+	mark
+	word=$1
+	shift
+	if load "$@"; then
+		echo "it loaded with $*"
+		rmmod vmm
+		return 1
+	fi
+	said
+	[ "$(said | wc -l)" = 1 ] && said | grep -q "$word"
+}
+
+works() {
+	[ "$(life /dev/vmm create)" = created ]
+}
+
+loads() {
+	load "$@" && [ -c /dev/vmm ] && works && rmmod vmm && [ ! -e /dev/vmm ]
+}
+
+twice() {
+	load || return 1
+	load 2>/dev/null && return 1
+	works && rmmod vmm
+}
+
+# A VM held by a process whose standard input is fd 9.
+hold() {	# DEVICE
+	rm -f /tmp/pipe /tmp/held
+	mkfifo /tmp/pipe
+	life "$1" hold </tmp/pipe >/tmp/held &
+	holder=$!
+	exec 9>/tmp/pipe
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		grep -q . /tmp/held && break
+		usleep 100000
+	done
+	grep -q created /tmp/held
+}
+
+release() {
+	exec 9>&-
+	wait $holder
+}
+
+rmmod_refused() {
+	load || return 1
+	hold /dev/vmm || { cat /tmp/held; return 1; }
+	[ "$(used)" -gt 0 ] || { echo "use count $(used)"; return 1; }
+	if rmmod vmm 2>/dev/null; then
+		echo "rmmod succeeded with a VM alive"
+		return 1
+	fi
+	release
+	[ "$(used)" = 0 ] || { echo "use count $(used) after the VM"; return 1; }
+	rmmod vmm
+}
+
+with_kvm() {
+	/lab/load kvm || return 1
+	hold /dev/kvm || { cat /tmp/held; return 1; }
+	mark
+	if load; then
+		answer=$(life /dev/vmm create)
+		echo "with a VM of KVM's alive: $answer"
+		[ "$answer" = EBUSY ] || return 1
+	else
+		echo "does not load:"
+		said
+		[ "$(said | wc -l)" = 1 ] || return 1
+	fi
+	release
+	loaded || load || return 1
+	works || { echo "not after KVM's VM went, either"; return 1; }
+	# And KVM while ours has the CPU.
+	hold /dev/vmm || return 1
+	answer=$(life /dev/kvm create)
+	echo "KVM with a VM of ours alive: $answer"
+	release
+	[ "$answer" != created ] || return 1
+	rmmod vmm && /lab/load none
+}
+
+files() {
+	awk '{ print $1 }' /proc/sys/fs/file-nr
+}
+
+free_kib() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	usleep 300000
+	echo 3 >/proc/sys/vm/drop_caches
+	awk '$1 == "MemFree:" { print $2 }' /proc/meminfo
+}
+
+slab_kib() {
+	awk '$1 == "SUnreclaim:" || $1 == "Percpu:" { n += $2 } END { print n }' /proc/meminfo
+}
+
+kill_some() {	# COUNT
+	i=0
+	while [ $i -lt "$1" ]; do
+		life /dev/vmm >/tmp/life.log 2>&1 &
+		pid=$!
+		usleep $(($(od -An -N2 -tu2 /dev/urandom) * 3))
+		kill -9 $pid 2>/dev/null || { echo "it ended by itself:"; cat /tmp/life.log; return 1; }
+		wait $pid 2>/dev/null
+		i=$((i + 1))
+	done
+}
+
+# What does not come back, within what the kernel itself keeps: 3 MiB for all N.
+nothing_left() {
+	load || return 1
+	kill_some 10 || return 1
+	files0=$(files) free0=$(free_kib) slab0=$(slab_kib)
+	kill_some "$n" || return 1
+	free1=$(free_kib) slab1=$(slab_kib)
+	files1=$(files)
+	echo "free $free0 KiB before, $free1 after; slab and percpu $slab0, $slab1; files $files0, $files1"
+	cp /tmp/out /tmp/leak
+	[ $((free0 - free1)) -lt 3072 ] && [ $((slab1 - slab0)) -lt 1536 ] &&
+		[ $((files1 - files0)) -lt 16 ] || return 1
+	[ "$(used)" = 0 ] || { echo "use count $(used)"; return 1; }
+	rmmod vmm && loads
+}
+
+runs() {
+	load || return 1
+	life /dev/vmm 2 && rmmod vmm
+}
+
+# A VM that runs for long while a CPU goes and comes 20 times.
+hotplug() {
+	load || return 1
+	life /dev/vmm 12 >/tmp/life.log 2>&1 &
+	pid=$!
+	i=0
+	while [ $i -lt 20 ]; do
+		echo 0 >/sys/devices/system/cpu/cpu1/online || { echo "cannot take CPU 1 down"; break; }
+		usleep 50000
+		echo 1 >/sys/devices/system/cpu/cpu1/online || { echo "CPU 1 does not come back"; break; }
+		usleep 50000
+		i=$((i + 1))
+	done
+	wait $pid
+	status=$?
+	cat /tmp/life.log
+	[ $status = 0 ] && [ $i = 20 ] && rmmod vmm
+}
+
+# Both ways: a CPU that was off when the module loaded, one that goes while it is idle.
+hotplug_idle() {
+	echo 0 >/sys/devices/system/cpu/cpu1/online
+	load || return 1
+	works || return 1
+	echo 1 >/sys/devices/system/cpu/cpu1/online
+	taskset 2 life /dev/vmm 1 || return 1
+	echo 0 >/sys/devices/system/cpu/cpu1/online
+	works || return 1
+	rmmod vmm || return 1
+	echo 1 >/sys/devices/system/cpu/cpu1/online
+	loads
+}
+
+echo "1..12"
+check "loads, works, unloads" loads
+check "and again" loads
+check "backend=$other on this CPU is refused, with one line" refuses "$other" "backend=$other"
+check "a backend nobody knows is refused, with one line" refuses bogus backend=bogus
+check "a parameter with a good value" loads backend=auto
+check "a second insmod is refused, the first module works on" twice
+check "rmmod is refused while a VM lives" rmmod_refused
+check "KVM and vmm keep out of each other's way" with_kvm
+check "two vCPUs, timers, irqfd and ioeventfd for 2 s" runs
+check "$n VMs killed: nothing stays" nothing_left
+[ ! -e /tmp/leak ] || sed 's/^/# /' /tmp/leak
+if [ "$cpus" -gt 1 ]; then
+	check "a CPU goes and comes 20 times under a running VM" hotplug
+	check "a CPU goes and comes while no VM lives" hotplug_idle
+else
+	skip "a CPU goes and comes 20 times under a running VM" "this host has one CPU"
+	skip "a CPU goes and comes while no VM lives" "this host has one CPU"
+fi
+exit $bad
