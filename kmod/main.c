@@ -70,6 +70,13 @@ static void hw_disable_this_cpu(void *unused)
 	__this_cpu_write(hw_enabled, false);
 }
 
+/* The kernel has crashed; NMI context. */
+static void hw_crash(void)
+{
+	if (__this_cpu_read(hw_enabled))
+		vmm_backend.cpu_crash();
+}
+
 /**
  * vmm_hw_get() - a VM is being created: switch the hardware on if it is the first
  *
@@ -94,6 +101,8 @@ int vmm_hw_get(void)
 			on_each_cpu(hw_disable_this_cpu, NULL, 1);
 			goto out;
 		}
+		/* There is one for all: not before the hardware is known to be ours. */
+		vmm_compat_crash_register(hw_crash);
 	}
 	vmm_users++;
 out:
@@ -109,8 +118,10 @@ void vmm_hw_put(void)
 {
 	cpus_read_lock();
 	mutex_lock(&hw_lock);
-	if (!--vmm_users)
+	if (!--vmm_users) {
 		on_each_cpu(hw_disable_this_cpu, NULL, 1);
+		vmm_compat_crash_unregister(hw_crash);
+	}
 	mutex_unlock(&hw_lock);
 	cpus_read_unlock();
 }
@@ -182,12 +193,6 @@ static struct notifier_block hw_reboot_notifier = {
 	.priority = 0,
 };
 
-static void hw_crash(void)
-{
-	if (__this_cpu_read(hw_enabled))
-		vmm_backend.cpu_crash();
-}
-
 static const struct file_operations vmm_dev_fops = {
 	.owner = THIS_MODULE,
 	.unlocked_ioctl = vmm_dev_ioctl,
@@ -253,15 +258,13 @@ static int __init vmm_init(void)
 		goto clock;
 	register_syscore_ops(&hw_syscore_ops);
 	register_reboot_notifier(&hw_reboot_notifier);
-	vmm_compat_crash_register(hw_crash);
 	r = misc_register(&vmm_dev);
 	if (r)
-		goto crash;
+		goto hotplug;
 	pr_info("%s backend, %s\n", vmm_backend.name,
 		vmm_backend.caps.tdp ? "nested paging" : "shadow paging");
 	return 0;
-crash:
-	vmm_compat_crash_unregister(hw_crash);
+hotplug:
 	unregister_reboot_notifier(&hw_reboot_notifier);
 	unregister_syscore_ops(&hw_syscore_ops);
 	cpuhp_remove_state_nocalls(VMM_CPUHP_STARTING);
@@ -280,7 +283,6 @@ static void __exit vmm_exit(void)
 {
 	/* No VM exists: each holds a reference on the module through its fds. */
 	misc_deregister(&vmm_dev);
-	vmm_compat_crash_unregister(hw_crash);
 	unregister_reboot_notifier(&hw_reboot_notifier);
 	unregister_syscore_ops(&hw_syscore_ops);
 	cpuhp_remove_state_nocalls(VMM_CPUHP_STARTING);
