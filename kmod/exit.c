@@ -437,6 +437,9 @@ int vmm_vcpu_run(struct vmm_vcpu *vcpu)
 	vmm_vcpu_put(vcpu);
 	if (vcpu->sigset_active) {
 		sigprocmask(SIG_SETMASK, &saved, NULL);
+		/* It looked for signals, found none, and took the flag off. */
+		if (r == -ERESTARTNOINTR)
+			set_thread_flag(TIF_SIGPENDING);
 	}
 	return r;
 }
