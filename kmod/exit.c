@@ -204,8 +204,7 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 static bool must_wake(struct vmm_vcpu *vcpu)
 {
 	return vmm_has_events(vcpu) || signal_pending(current) ||
-	       vmm_test_request(vcpu, VMM_REQ_DEAD) || vcpu->run->immediate_exit ||
-	       vmm_test_request(vcpu, VMM_REQ_KICK);
+	       vmm_test_request(vcpu, VMM_REQ_DEAD) || vmm_test_request(vcpu, VMM_REQ_KICK);
 }
 
 /* Wake-ups often follow a halt closely; looking for a while is cheaper than sleeping. */
