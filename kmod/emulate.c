@@ -644,9 +644,17 @@ static int flush_writes(struct vmm_emulation *em)
 	return 0;
 }
 
+/* User space moved the vCPU (reset it, say): the instruction is no longer its */
+static bool moved(struct vmm_emulation *em)
+{
+	return vmm_rip(em->vcpu) != em->e.rip;
+}
+
 static int complete_write(struct vmm_vcpu *vcpu)
 {
-	return flush_writes(vcpu->emulation);
+	struct vmm_emulation *em = vcpu->emulation;
+
+	return moved(em) ? 1 : flush_writes(em);
 }
 
 static int finish(struct vmm_emulation *em, enum emul_status st)
@@ -691,7 +699,14 @@ static enum emul_status execute(struct vmm_emulation *em)
 static int complete_read(struct vmm_vcpu *vcpu)
 {
 	struct vmm_emulation *em = vcpu->emulation;
+	int i;
 
+	if (moved(em))
+		return 1;
+	/* It may have changed registers on the way, as a device that serves calls does */
+	for (i = 0; i < EMUL_NR_GPR; i++)
+		em->e.gpr[i] = vmm_reg(vcpu, i);
+	em->e.rflags = vmm_rflags(vcpu);
 	switch (em->need) {
 	case NEED_MMIO_READ:
 		memcpy(em->reads[em->nreads].data, vcpu->run->mmio.data,

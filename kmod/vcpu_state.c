@@ -41,8 +41,6 @@ int vmm_set_regs(struct vmm_vcpu *vcpu, const struct kvm_regs *regs)
 		vmm_set_reg(vcpu, user_order[i], in[i]);
 	vmm_set_rflags(vcpu, regs->rflags | X86_EFLAGS_FIXED);
 	memset(&vcpu->exception, 0, sizeof(vcpu->exception));
-	/* A half-done instruction does not survive its registers being replaced. */
-	vcpu->io.complete = NULL;
 	vmm_make_request(vcpu, VMM_REQ_EVENT);
 	return 0;
 }
