@@ -560,8 +560,12 @@ static int raise(struct vmm_vcpu *vcpu, const struct emul_fault *fault, u8 insn_
 		vmm_make_request(vcpu, VMM_REQ_EVENT);
 		return 1;
 	default:
-		/* INT3, INTO and INT1 trap: the saved RIP is the next instruction's */
-		vmm_set_rip(vcpu, vmm_rip(vcpu) + insn_len);
+		/*
+		 * INT3, INTO and INT1 trap: the saved RIP is the next instruction's. For
+		 * the first two that is the backends' work, injected or intercepted.
+		 */
+		if (fault->vector == DB_VECTOR)
+			vmm_set_rip(vcpu, vmm_rip(vcpu) + insn_len);
 		vmm_queue_exception(vcpu, fault->vector);
 		return 1;
 	}
