@@ -40,6 +40,9 @@ int vmm_set_regs(struct vmm_vcpu *vcpu, const struct kvm_regs *regs)
 	for (i = 0; i < ARRAY_SIZE(user_order); i++)
 		vmm_set_reg(vcpu, user_order[i], in[i]);
 	vmm_set_rflags(vcpu, regs->rflags | X86_EFLAGS_FIXED);
+	/* GET_REGS hides the debugger's trap flag: it must survive what comes from there. */
+	if (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)
+		vmm_set_rflags(vcpu, regs->rflags | X86_EFLAGS_FIXED | X86_EFLAGS_TF);
 	memset(&vcpu->exception, 0, sizeof(vcpu->exception));
 	vmm_make_request(vcpu, VMM_REQ_EVENT);
 	return 0;
