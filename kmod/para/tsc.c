@@ -63,8 +63,10 @@ void vmm_tsc_push(struct vmm_vcpu *vcpu)
 
 static u64 ns_to_ticks(u64 ns, u64 khz)
 {
-	/* Below 2^63 ns and 2^31 kHz, this quotient fits. */
-	return mul_u64_u64_div_u64(ns, khz, 1000000);
+	u64 ms = div_u64(ns, 1000000);
+
+	/* In parts: DIV traps when a quotient overflows, and a guest's rate may be 255 times ours. */
+	return ms * khz + div_u64((ns - ms * 1000000) * khz, 1000000);
 }
 
 /*
