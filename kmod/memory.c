@@ -190,6 +190,7 @@ static int region_delete(struct vmm_vm *vm, struct vmm_slot *old)
 	if (!next)
 		return -ENOMEM;
 	vm->memory.nr_pages -= old->npages;
+	vmm_mmu_slot_leaves(vm, old);
 	slots_publish(vm, next, old, NULL);
 	vmm_mmu_zap_slot(vm, old);
 	kvfree(old->dirty_bitmap);
@@ -281,6 +282,8 @@ int vmm_set_memory_region(struct vmm_vm *vm, const struct kvm_userspace_memory_r
 
 	if (!old)
 		vm->memory.nr_pages += npages;
+	else if (old->base_gfn != gfn)
+		vmm_mmu_slot_leaves(vm, old);
 	slots_publish(vm, next, old, new);
 	if (old) {
 		region_replaced(vm, old, new);

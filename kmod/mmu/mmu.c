@@ -192,6 +192,21 @@ void vmm_mmu_zap_range(struct vmm_vm *vm, u64 start, u64 end, bool may_yield)
 /* ---- slots --------------------------------------------------------------- */
 
 /**
+ * vmm_mmu_slot_leaves() - A slot is about to be unpublished.
+ * @vm: the VM; slots_lock held until vmm_mmu_zap_slot() of the same slot
+ * @slot: still published
+ *
+ * Its mappings outlive it until they are zapped. The host may take the memory back in
+ * between, and an invalidation no longer finds the slot among the others.
+ */
+void vmm_mmu_slot_leaves(struct vmm_vm *vm, const struct vmm_slot *slot)
+{
+	vmm_mmu_lock(vm);
+	vm->mmu.leaving = slot;
+	vmm_mmu_unlock(vm);
+}
+
+/**
  * vmm_mmu_zap_slot() - Drop every mapping of a slot, and flush.
  * @vm: the VM; slots_lock held, may sleep
  * @slot: not published any more (SRCU readers have left), or in no need to stay empty
@@ -200,6 +215,7 @@ void vmm_mmu_zap_slot(struct vmm_vm *vm, const struct vmm_slot *slot)
 {
 	vmm_mmu_lock(vm);
 	vmm_mmu_zap_range(vm, slot->base_gfn, slot->base_gfn + slot->npages, true);
+	vm->mmu.leaving = NULL;
 	vmm_mmu_unlock(vm);
 }
 

@@ -59,6 +59,7 @@ struct vmm_mmu {
 	unsigned long notifier_seq;		/* [lock] invalidations completed */
 	long notifier_count;			/* [lock] invalidations in flight */
 	unsigned long range_start, range_end;	/* [lock] hva range that covers those */
+	const struct vmm_slot *leaving;		/* [lock] unpublished, but still mapped (memory.c) */
 	bool flush_pending;			/* [lock] an entry was dropped since the last flush */
 	struct list_head dropped;		/* [lock] tables to free after the flush */
 	atomic64_t flush_asked;			/* flush.c: number of the last flush asked for */
@@ -143,6 +144,7 @@ u64 vmm_mmu_max_gfn(void);	/* highest guest frame that can be mapped */
 void vmm_mmu_load(struct vmm_vcpu *vcpu);
 
 /* Slot changes (memory.c and dirty.c call these with slots_lock held; they may sleep). */
+void vmm_mmu_slot_leaves(struct vmm_vm *vm, const struct vmm_slot *slot);	/* before it is unpublished */
 void vmm_mmu_zap_slot(struct vmm_vm *vm, const struct vmm_slot *slot);	/* and flush */
 bool vmm_mmu_write_protect(struct vmm_vm *vm, u64 first_gfn, unsigned long mask);	/* true: flush */
 void vmm_mmu_write_protect_slot(struct vmm_vm *vm, const struct vmm_slot *slot);	/* and flush */

@@ -57,7 +57,7 @@ static int invalidate_range_start(struct mmu_notifier *mn, const struct mmu_noti
 	struct vmm_mmu *mmu = &vm->mmu;
 	bool may_yield = mmu_notifier_range_blockable(range);
 	int srcu = srcu_read_lock(&vm->srcu);
-	struct vmm_slots *slots = srcu_dereference(vm->memory.slots, &vm->srcu);
+	struct vmm_slots *slots;
 	u64 first, last;
 	unsigned int i;
 
@@ -70,8 +70,15 @@ static int invalidate_range_start(struct mmu_notifier *mn, const struct mmu_noti
 		mmu->range_start = min(mmu->range_start, range->start);
 		mmu->range_end = max(mmu->range_end, range->end);
 	}
-	/* From here on no fault maps anything in the range, so the lock may be dropped. */
+	/*
+	 * From here on no fault maps anything in the range, so the lock may be dropped.
+	 * What is mapped was mapped through slots that were published before the lock
+	 * was taken: read earlier, the array might not have them yet.
+	 */
+	slots = srcu_dereference(vm->memory.slots, &vm->srcu);
 	for_each_gfn_range(slots, i, range->start, range->end, &first, &last)
+		vmm_mmu_zap_range(vm, first, last, may_yield);
+	if (mmu->leaving && slot_range(mmu->leaving, range->start, range->end, &first, &last))
 		vmm_mmu_zap_range(vm, first, last, may_yield);
 	vmm_mmu_unlock(vm);
 	srcu_read_unlock(&vm->srcu, srcu);
