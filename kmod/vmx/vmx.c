@@ -180,7 +180,10 @@ static int vmx_vcpu_create(struct vmm_vcpu *vcpu)
 	vmx->vpid = vmx_vpid_alloc();
 	vmx_msr_bitmap_init(vmx);
 
-	vmx_vcpu_load(vcpu, get_cpu());
+	get_cpu();
+	/* Only VMCLEAR makes a region a VMCS whose launch state is "clear" (SDM 25.11.3). */
+	vmx_vmclear(vmx->vmcs_pa);
+	vmx_vcpu_load(vcpu, smp_processor_id());
 	init_vmcs(vmx);
 	vmx_vcpu_put(vcpu);
 	put_cpu();
