@@ -193,7 +193,7 @@ unsigned long vmm_get_cr8(struct vmm_vcpu *vcpu)
  * vmm_set_efer() - IA32_EFER is written
  * @vcpu: vCPU thread
  * @value: new value
- * @host_initiated: by user space, which may also set LMA and bits CPUID denies
+ * @host_initiated: by user space, which may also set bits CPUID denies
  *
  * Return: 0, or 1 for #GP(0).
  */
@@ -205,12 +205,11 @@ int vmm_set_efer(struct vmm_vcpu *vcpu, u64 value, bool host_initiated)
 		return 1;
 	if (value & ~vmm_efer_supported())
 		return 1;
-	if (!host_initiated) {
-		/* LME may not change while paging (SDM 9.8.5); LMA is read-only. */
-		if (vmm_paging(vcpu) && ((old ^ value) & EFER_LME))
-			return 1;
-		value = (value & ~(u64)EFER_LMA) | (old & EFER_LMA);
-	}
+	/* LME may not change while paging (SDM 9.8.5). */
+	if (!host_initiated && vmm_paging(vcpu) && ((old ^ value) & EFER_LME))
+		return 1;
+	/* LMA follows CR0.PG: read-only, and for user space a matter of KVM_SET_SREGS. */
+	value = (value & ~(u64)EFER_LMA) | (old & EFER_LMA);
 	vcpu->efer = value;
 	vmm_backend.set_efer(vcpu, value);
 	if ((old ^ value) & EFER_NX)
