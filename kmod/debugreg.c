@@ -224,6 +224,13 @@ int vmm_debug_exception(struct vmm_vcpu *vcpu)
 	}
 	if (vcpu->guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
 		return debug_exit(vcpu, vector, dr6);
+	if (vcpu->exit.insn_len) {
+		/* INT1 is a trap, but the exit comes before it (SDM 28.2.2): step over it. */
+		unsigned long rip = vmm_rip(vcpu) + vcpu->exit.insn_len;
+
+		vmm_set_rip(vcpu, vmm_64bit_mode(vcpu) ? rip : (u32)rip);
+		vmm_backend.set_shadow(vcpu, 0);
+	}
 	vmm_queue_exception_p(vcpu, DB_VECTOR, dr6);
 	return 1;
 }
