@@ -265,6 +265,11 @@ int vmx_set_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 		return set_spec_ctrl(vcpu, msr);
 	case MSR_IA32_PRED_CMD:
 		return set_pred_cmd(vcpu, msr);
+	case MSR_SYSCALL_MASK:
+		/* The upper half is reserved: the WRMSR before the next entry would fault. */
+		if (data >> 32)
+			return 1;
+		break;
 	case MSR_TSC_AUX:
 		if (!have_tsc_aux() || (!msr->host && !vcpu->caps.rdtscp))
 			return 1;
