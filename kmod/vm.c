@@ -87,6 +87,7 @@ static void vm_free(struct vmm_vm *vm)
 		vmm_vcpu_destroy(vm->vcpus[i]);
 	vmm_backend.vm_destroy(vm);
 	vmm_memory_destroy(vm);
+	cleanup_srcu_struct(&vm->irq_srcu);
 	cleanup_srcu_struct(&vm->srcu);
 	preempt_notifier_dec();
 	mmdrop(vm->mm);
@@ -156,9 +157,12 @@ static struct vmm_vm *vm_alloc(void)
 	r = init_srcu_struct(&vm->srcu);
 	if (r)
 		goto mm;
-	r = vmm_memory_init(vm);
+	r = init_srcu_struct(&vm->irq_srcu);
 	if (r)
 		goto srcu;
+	r = vmm_memory_init(vm);
+	if (r)
+		goto irq_srcu;
 	vmm_irqchip_init(vm);
 	vmm_clock_vm_init(vm);
 	r = vmm_backend.vm_create(vm);
@@ -176,6 +180,8 @@ vendor:
 memory:
 	vmm_bus_destroy(vm);
 	vmm_memory_destroy(vm);
+irq_srcu:
+	cleanup_srcu_struct(&vm->irq_srcu);
 srcu:
 	cleanup_srcu_struct(&vm->srcu);
 mm:

@@ -5,7 +5,8 @@
  *
  * Lock order (outer to inner):
  *	vcpu->mutex  >  vm->lock  >  vm->slots_lock  >  vm->irq_lock  >
- *	vm->srcu (read side)  >  vm->mmu_lock  >  lapic/timer internals
+ *	vm->srcu (read side)  >  vm->mmu_lock  >  vm->irq_srcu (read side)  >
+ *	lapic/timer internals
  * vm->clock_lock is a leaf. vcpu->mutex is held for the whole of a vCPU ioctl,
  * KVM_RUN included, so all "vCPU thread only" state needs no other lock.
  *
@@ -219,7 +220,8 @@ struct vmm_vm {
 	struct mutex lock;			/* creation of vCPUs and devices, config */
 	struct mutex slots_lock;
 	struct mutex irq_lock;			/* routing, devices */
-	struct srcu_struct srcu;		/* memslots, buses, routing */
+	struct srcu_struct srcu;		/* memslots, buses; readers may fault */
+	struct srcu_struct irq_srcu;		/* routing, ack notifiers, irqfds; readers do not sleep */
 	unsigned int online_vcpus;		/* release/acquire; slots below are filled */
 	struct vmm_vcpu *vcpus[VMM_MAX_VCPUS];
 	unsigned int created_vcpus;		/* [m] */

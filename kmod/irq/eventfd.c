@@ -8,7 +8,7 @@
  * runs in the signaller's context under the eventfd's wait-queue lock and injects
  * there and then. It is freed by a work item, so that closing the eventfd, seen in
  * the wake-up, needs no sleep. Resamplers are under vm->irq_lock, their irqfds read
- * under vm->srcu. ioeventfds are under vm->slots_lock, and live on a bus.
+ * under vm->irq_srcu. ioeventfds are under vm->slots_lock, and live on a bus.
  */
 #include <linux/eventfd.h>
 #include <linux/file.h>
@@ -53,7 +53,7 @@ static void resampler_acked(struct vmm_ack_notifier *n)
 
 	vmm_set_irq(r->vm, VMM_IRQ_SOURCE_RESAMPLE, n->gsi, 0);
 	list_for_each_entry_srcu(irqfd, &r->irqfds, resampler_link,
-				 srcu_read_lock_held(&r->vm->srcu))
+				 srcu_read_lock_held(&r->vm->irq_srcu))
 		vmm_eventfd_signal(irqfd->resamplefd);
 }
 
@@ -99,7 +99,7 @@ static void resampler_leave(struct irqfd *irqfd)
 		vmm_set_irq(vm, VMM_IRQ_SOURCE_RESAMPLE, r->notifier.gsi, 0);
 		kfree(r);
 	} else {
-		synchronize_srcu_expedited(&vm->srcu);
+		synchronize_srcu_expedited(&vm->irq_srcu);
 	}
 	mutex_unlock(&vm->irq_lock);
 }
@@ -120,7 +120,7 @@ static void irqfd_shutdown(struct work_struct *work)
 	u64 count;
 
 	/* Whoever still sets it up, or was just woken by it, holds SRCU. */
-	synchronize_srcu_expedited(&irqfd->vm->srcu);
+	synchronize_srcu_expedited(&irqfd->vm->irq_srcu);
 	eventfd_ctx_remove_wait_queue(irqfd->eventfd, &irqfd->wait, &count);
 	irqfd_free(irqfd);
 }
@@ -227,13 +227,13 @@ static int irqfd_assign(struct vmm_vm *vm, const struct kvm_irqfd *args)
 	init_poll_funcptr(&irqfd->table, irqfd_queue_proc);
 
 	/* SRCU keeps it alive below, should the eventfd be closed meanwhile. */
-	idx = srcu_read_lock(&vm->srcu);
+	idx = srcu_read_lock(&vm->irq_srcu);
 	spin_lock_irq(&chip->irqfds_lock);
 	list_for_each_entry(other, &chip->irqfds, link) {
 		if (other->eventfd != irqfd->eventfd)
 			continue;
 		spin_unlock_irq(&chip->irqfds_lock);
-		srcu_read_unlock(&vm->srcu, idx);
+		srcu_read_unlock(&vm->irq_srcu, idx);
 		ret = -EBUSY;
 		goto fail;
 	}
@@ -244,7 +244,7 @@ static int irqfd_assign(struct vmm_vm *vm, const struct kvm_irqfd *args)
 	/* It may have been signalled before we listened. */
 	if (events & EPOLLIN)
 		irqfd_inject(irqfd);
-	srcu_read_unlock(&vm->srcu, idx);
+	srcu_read_unlock(&vm->irq_srcu, idx);
 	fput(file);
 	return 0;
 
@@ -280,7 +280,7 @@ static int irqfd_deassign(struct vmm_vm *vm, const struct kvm_irqfd *args)
 
 /**
  * vmm_irqfd() - KVM_IRQFD
- * @vm: the VM; may sleep, vm->srcu is not held
+ * @vm: the VM; may sleep, vm->irq_srcu is not held
  * @args: from user space
  *
  * Return: 0; -EINVAL (flags, no irqchip, not an eventfd, GSI), -EBADF, -EBUSY (the

@@ -33,7 +33,7 @@ struct vmm_irqchip {
 	struct vmm_pic *pic;
 	struct vmm_ioapic *ioapic;
 	struct vmm_pit *pit;
-	struct vmm_routing __rcu *routing;	/* SRCU */
+	struct vmm_routing __rcu *routing;	/* vm->irq_srcu */
 	struct vmm_apic_map __rcu *apic_map;	/* RCU: APIC id / logical id -> vCPU */
 	struct mutex apic_map_lock;		/* rebuilding of the map; leaf */
 	u32 split_pins;				/* KVM_CAP_SPLIT_IRQCHIP's argument */
@@ -42,7 +42,7 @@ struct vmm_irqchip {
 	spinlock_t irqfds_lock;			/* taken with interrupts off */
 	struct list_head resamplers;		/* eventfd.c, under vm->irq_lock */
 	struct list_head ioeventfds;		/* eventfd.c, under vm->slots_lock */
-	struct list_head ack_notifiers;		/* route.c: SRCU, written under vm->irq_lock */
+	struct list_head ack_notifiers;		/* route.c: irq_srcu, written under vm->irq_lock */
 	atomic_t nmi_watchdogs;			/* LAPICs whose LVT0 is in NMI mode */
 };
 

@@ -3,7 +3,7 @@
  * GSI routing: from a line or an MSI to a controller's pin or the LAPICs, and back
  * from a pin that was acknowledged to those who wait for it.
  *
- * Locking: the table and the list of acknowledge notifiers are read under vm->srcu
+ * Locking: the table and the list of acknowledge notifiers are read under vm->irq_srcu
  * (taken here, so any context will do) and written under vm->irq_lock.
  */
 #include <linux/slab.h>
@@ -173,7 +173,7 @@ static void routing_publish(struct vmm_vm *vm, struct vmm_routing *new)
 	update_ack_pins(vm);
 	mutex_unlock(&vm->irq_lock);
 	if (old) {
-		synchronize_srcu_expedited(&vm->srcu);
+		synchronize_srcu_expedited(&vm->irq_srcu);
 		routing_free(old);
 	}
 }
@@ -185,7 +185,7 @@ static void routing_publish(struct vmm_vm *vm, struct vmm_routing *new)
  * @nr: its length
  * @flags: must be 0
  *
- * May sleep; neither vm->irq_lock nor vm->srcu is held.
+ * May sleep; neither vm->irq_lock nor vm->irq_srcu is held.
  *
  * Return: 0, -EINVAL, -ENOMEM.
  */
@@ -324,8 +324,8 @@ int vmm_set_irq(struct vmm_vm *vm, int source, u32 gsi, int level)
 	unsigned int i;
 
 	trace_vmm_set_irq(gsi, level, source);
-	idx = srcu_read_lock(&vm->srcu);
-	r = srcu_dereference(vm->irqchip.routing, &vm->srcu);
+	idx = srcu_read_lock(&vm->irq_srcu);
+	r = srcu_dereference(vm->irqchip.routing, &vm->irq_srcu);
 	if (r && gsi < r->nr_gsi) {
 		gsi = array_index_nospec(gsi, r->nr_gsi);
 		for (i = r->first[gsi]; i < r->first[gsi + 1]; i++) {
@@ -334,7 +334,7 @@ int vmm_set_irq(struct vmm_vm *vm, int source, u32 gsi, int level)
 				ret = max(ret, 0) + one;
 		}
 	}
-	srcu_read_unlock(&vm->srcu, idx);
+	srcu_read_unlock(&vm->irq_srcu, idx);
 	return ret;
 }
 
@@ -353,20 +353,20 @@ void vmm_ack_notifier_add(struct vmm_vm *vm, struct vmm_ack_notifier *n)
 
 /**
  * vmm_ack_notifier_remove() - stop hearing
- * @vm: the VM; vm->irq_lock is held, vm->srcu is not
+ * @vm: the VM; vm->irq_lock is held, vm->irq_srcu is not
  * @n: when this returns nobody calls it any more
  */
 void vmm_ack_notifier_remove(struct vmm_vm *vm, struct vmm_ack_notifier *n)
 {
 	list_del_rcu(&n->link);
 	update_ack_pins(vm);
-	synchronize_srcu_expedited(&vm->srcu);
+	synchronize_srcu_expedited(&vm->irq_srcu);
 }
 
 /* The GSI that leads to a pin, or -1; SRCU held. */
 static int pin_to_gsi(struct vmm_vm *vm, unsigned int chip, unsigned int pin)
 {
-	struct vmm_routing *r = srcu_dereference(vm->irqchip.routing, &vm->srcu);
+	struct vmm_routing *r = srcu_dereference(vm->irqchip.routing, &vm->irq_srcu);
 
 	return r ? r->gsi_of[array_index_nospec(chip, NR_CHIPS)]
 			    [array_index_nospec(pin, CHIP_PINS)] : -1;
@@ -388,16 +388,16 @@ bool vmm_notify_acked(struct vmm_vm *vm, unsigned int chip, unsigned int pin)
 
 	if (list_empty(&vm->irqchip.ack_notifiers))
 		return false;
-	idx = srcu_read_lock(&vm->srcu);
+	idx = srcu_read_lock(&vm->irq_srcu);
 	gsi = pin_to_gsi(vm, chip, pin);
 	if (gsi >= 0)
 		list_for_each_entry_srcu(n, &vm->irqchip.ack_notifiers, link,
-					 srcu_read_lock_held(&vm->srcu))
+					 srcu_read_lock_held(&vm->irq_srcu))
 			if (n->gsi == gsi) {
 				n->acked(n);
 				told = true;
 			}
-	srcu_read_unlock(&vm->srcu, idx);
+	srcu_read_unlock(&vm->irq_srcu, idx);
 	return told;
 }
 
@@ -414,15 +414,15 @@ void vmm_notify_unmasked(struct vmm_vm *vm, unsigned int chip, unsigned int pin)
 
 	if (!pit)
 		return;
-	idx = srcu_read_lock(&vm->srcu);
+	idx = srcu_read_lock(&vm->irq_srcu);
 	if (pin_to_gsi(vm, chip, pin) == VMM_PIT_GSI)
 		vmm_pit_unmasked(pit);
-	srcu_read_unlock(&vm->srcu, idx);
+	srcu_read_unlock(&vm->irq_srcu, idx);
 }
 
 /**
  * vmm_routing_scan_eoi() - vectors whose EOI by a vCPU a split IOAPIC must see
- * @vcpu: the vCPU, on its thread, vm->srcu held
+ * @vcpu: the vCPU, on its thread
  * @vectors: 256 bits, added to
  *
  * Those are the level-triggered MSIs among the IOAPIC's reserved GSIs that this vCPU
@@ -431,12 +431,13 @@ void vmm_notify_unmasked(struct vmm_vm *vm, unsigned int chip, unsigned int pin)
 void vmm_routing_scan_eoi(struct vmm_vcpu *vcpu, unsigned long *vectors)
 {
 	struct vmm_vm *vm = vcpu->vm;
-	struct vmm_routing *r = srcu_dereference(vm->irqchip.routing, &vm->srcu);
+	int idx = srcu_read_lock(&vm->irq_srcu);
+	struct vmm_routing *r = srcu_dereference(vm->irqchip.routing, &vm->irq_srcu);
 	unsigned int i, end;
 	struct vmm_irq_msg msg;
 
 	if (!r)
-		return;
+		goto out;
 	end = r->first[min(r->nr_gsi, vm->irqchip.split_pins)];
 	for (i = 0; i < end; i++) {
 		struct route *e = &r->route[i];
@@ -448,4 +449,6 @@ void vmm_routing_scan_eoi(struct vmm_vcpu *vcpu, unsigned long *vectors)
 				  vmm_lapic_has_vector(vcpu, msg.vector)))
 			__set_bit(msg.vector, vectors);
 	}
+out:
+	srcu_read_unlock(&vm->irq_srcu, idx);
 }
