@@ -132,6 +132,7 @@ struct vmm_backend_caps {
 	bool nrips, decode_assists, vgif, virtual_nmi, bus_lock_exit, notify_exit, pml;
 	bool xsaves;
 	bool lends_debug;		/* can let the guest access DR0-7 without exits */
+	bool pdptes;			/* the CPU keeps PAE's PDPTEs; vcpu->pdptrs follows them */
 };
 
 struct vmm_backend {

@@ -195,6 +195,12 @@ static __always_inline int translate(struct vmm_vcpu *vcpu, const struct paging 
 	struct walk w;
 	int r, i;
 
+	/*
+	 * A nested walk of AMD's reads the PDPTEs from memory each time (APM 15.25.10), and
+	 * the guest loads CR3 without an exit.
+	 */
+	if (p.pae && !vmm_backend.caps.pdptes && vmm_load_pdptrs(vcpu, vmm_cr3(vcpu)))
+		return -EFAULT;
 	for (i = 0; i < WALK_ATTEMPTS; i++) {
 		r = walk(vcpu, p, gva, &w, &error);
 		if (r < 0)

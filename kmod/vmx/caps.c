@@ -232,6 +232,7 @@ void vmx_fill_caps(struct vmm_backend_caps *caps)
 		.nrips = true,
 		.decode_assists = true,
 		.virtual_nmi = true,
+		.pdptes = true,
 	};
 }
 
