@@ -21,8 +21,13 @@
  */
 #define VMM_CPUHP_STARTING	CPUHP_AP_ARM_CORESIGHT_STARTING
 
-/* Kernels before 6.7 leave VMX and SVM by themselves when they crash. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+/*
+ * Kernels before 6.7 leave VMX and SVM by themselves when they crash; but late ones of
+ * the 6.1 series have the callback too, and leave VMX to it.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0) || \
+	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 192) && \
+	 LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0))
 static inline void vmm_compat_crash_register(void (*callback)(void))
 {
 	cpu_emergency_register_virt_callback(callback);
