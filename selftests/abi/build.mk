@@ -21,8 +21,11 @@ $(B)/abi/hostile: $(B)/abi/hostile.o $(B)/abi/lib.o
 $(B)/abi/life: $(B)/abi/life.o $(B)/abi/lib.o
 	$(CC) $(ABI_LDFLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS)
 
-$(B)/abi/bringup: selftests/abi/bringup.c
+BRINGUP_SRC := selftests/abi/bringup.c \
+	       $(patsubst %,selftests/abi/bringup_%.c,vm real system event debug exit)
+
+$(B)/abi/bringup: $(BRINGUP_SRC) selftests/abi/bringup.h
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -static $(CFLAGS) -o $@ $< $(LDFLAGS)
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -static $(CFLAGS) -o $@ $(BRINGUP_SRC) $(LDFLAGS)
 
 -include $(wildcard $(B)/abi/*.d)
