@@ -2,9 +2,11 @@
 # The emulator's tests. Targets: $(B)/unit/emul_test, which runs anywhere; $(B)/selftests/emul_guest,
 # which runs in a lab host; $(B)/fuzz/emul_fuzz (needs clang), which runs until stopped.
 EMUL_SRC := $(wildcard kmod/emul/*.c)
-EMUL_HDR := $(wildcard kmod/emul/*.h) selftests/unit/emul_test.h
-EMUL_TEST_SRC := selftests/unit/emul_test.c selftests/unit/emul_native.c \
-		 selftests/unit/emul_native32.c selftests/unit/emul_modes.c
+EMUL_HDR := $(wildcard kmod/emul/*.h) $(addprefix selftests/unit/emul_,test.h native.h machine.h)
+# test: main(). forms encode cpu native: against this CPU; native32: in compatibility mode. The rest
+# run on machine.
+EMUL_TEST_SRC := $(addprefix selftests/unit/emul_,test.c forms.c encode.c cpu.c native.c native32.c \
+		   machine.c real.c segment.c decode.c fault.c system.c string.c)
 
 check-programs: $(B)/unit/emul_test $(B)/selftests/emul_guest
 

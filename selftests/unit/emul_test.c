@@ -3,6 +3,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include "../../kmod/emul/emul.h"
+#include "emul_machine.h"
 #include "emul_test.h"
 
 START_TEST(native)
@@ -20,7 +21,8 @@ END_TEST
 int main(void)
 {
 	Suite *s = suite_create("emul");
-	TCase *t = tcase_create("native"), *t32 = tcase_create("native32");
+	TCase *t = tcase_create("native"), *t32 = tcase_create("native32"),
+	      *modes = tcase_create("modes");
 	SRunner *r;
 	int failed;
 
@@ -31,7 +33,13 @@ int main(void)
 	tcase_add_checked_fixture(t32, emul_native32_setup, NULL);
 	tcase_add_loop_test(t32, native32, 0, emul_nr_rows32);
 	suite_add_tcase(s, t32);
-	emul_modes_cases(s);
+	emul_real_cases(modes);
+	emul_segment_cases(modes);
+	emul_decode_cases(modes);
+	emul_fault_cases(modes);
+	emul_system_cases(modes);
+	emul_string_cases(modes);
+	suite_add_tcase(s, modes);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

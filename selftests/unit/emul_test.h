@@ -2,8 +2,6 @@
 #ifndef EMUL_TEST_H
 #define EMUL_TEST_H
 
-#include <check.h>
-
 /* Random inputs for each encoding of a form */
 #ifndef EMUL_TEST_INPUTS
 #define EMUL_TEST_INPUTS	25
@@ -16,7 +14,5 @@ void emul_native_form(int i);
 extern const int emul_nr_rows32;
 void emul_native32_setup(void);
 void emul_native32_row(int i);
-
-void emul_modes_cases(Suite *s);
 
 #endif /* EMUL_TEST_H */
