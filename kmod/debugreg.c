@@ -261,6 +261,8 @@ int vmm_set_guest_debug(struct vmm_vcpu *vcpu, const struct kvm_guest_debug *dbg
 	if (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)
 		rflags &= ~X86_EFLAGS_TF;
 	vcpu->guest_debug = dbg->control & KVM_GUESTDBG_ENABLE ? dbg->control : 0;
+	/* A loan not yet used ends here, or the debugger's addresses would come back with it. */
+	vcpu->db_loaded &= ~DB_OPEN;
 	if (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP) {
 		for (i = 0; i < 4; i++)
 			vcpu->eff_db[i] = dbg->arch.debugreg[i];
