@@ -26,8 +26,12 @@ int vmm_internal_error(struct vmm_vcpu *vcpu, u32 suberror)
 
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	run->internal.suberror = suberror;
-	run->internal.ndata = 2;
+	run->internal.ndata = 0;
 	memset(run->internal.data, 0, sizeof(run->internal.data));
+	/* There data[0] are flags that say what follows (struct emulation_failure). */
+	if (suberror == KVM_INTERNAL_ERROR_EMULATION)
+		return 0;
+	run->internal.ndata = 2;
 	run->internal.data[0] = vcpu->exit.hw_reason;
 	run->internal.data[1] = vcpu->last_cpu;
 	return 0;
