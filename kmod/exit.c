@@ -162,6 +162,7 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 	vmm_debug_enter(vcpu);
 	guest_timing_enter_irqoff();
 	vmm_flush_assert_entry(vcpu);
+	vcpu->launched_once = true;
 
 	vmm_backend.run(vcpu);
 
@@ -413,7 +414,6 @@ int vmm_vcpu_run(struct vmm_vcpu *vcpu)
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
 	vcpu->run->flags = 0;
-	vcpu->launched_once = true;
 	vmm_vcpu_load(vcpu);
 	vmm_fpu_load(vcpu);
 	srcu = srcu_read_lock(&vm->srcu);
