@@ -11,6 +11,7 @@
 #include <asm/mce.h>
 #include <asm/mmu_context.h>
 #include <asm/msr.h>
+#include <asm/perf_event.h>
 #include <asm/segment.h>
 #include <asm/special_insns.h>
 #include <asm/tlbflush.h>
@@ -129,6 +130,8 @@ static void init_vmcs(struct vmx_vcpu *vmx)
 	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
 	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);
 	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
+	vmcs_write(VM_EXIT_MSR_LOAD_ADDR, __pa(vmx->msr_lists->exit));
+	vmcs_write(VM_ENTRY_MSR_LOAD_ADDR, __pa(vmx->msr_lists->entry));
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 	vmcs_write(IO_BITMAP_A, __pa(io_bitmaps));
@@ -155,6 +158,7 @@ static void init_vmcs(struct vmx_vcpu *vmx)
 static void free_vcpu_memory(struct vmx_vcpu *vmx)
 {
 	vmx_vpid_free(vmx->vpid);
+	free_page((unsigned long)vmx->msr_lists);
 	free_page((unsigned long)vmx->virtual_apic);
 	free_page((unsigned long)vmx->msr_bitmap);
 	free_page((unsigned long)vmx->vmcs);
@@ -172,7 +176,9 @@ static int vmx_vcpu_create(struct vmm_vcpu *vcpu)
 	vmx->vmcs = vmx_alloc_vmcs(GFP_KERNEL_ACCOUNT);
 	vmx->msr_bitmap = (unsigned long *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	vmx->virtual_apic = (u8 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!vmx->vmcs || !vmx->msr_bitmap || !vmx->virtual_apic) {
+	BUILD_BUG_ON(sizeof(*vmx->msr_lists) > PAGE_SIZE);
+	vmx->msr_lists = (struct vmx_msr_lists *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!vmx->vmcs || !vmx->msr_bitmap || !vmx->virtual_apic || !vmx->msr_lists) {
 		free_vcpu_memory(vmx);
 		return -ENOMEM;
 	}
@@ -324,6 +330,39 @@ static void refresh_host_state(struct vmx_vcpu *vmx)
 	}
 }
 
+/*
+ * Performance events of the host that are not to count in the guest stop at the entry
+ * and go on at the exit. Above all PEBS must stop: it stores its records by linear
+ * address, which in the guest is the guest's. Interrupts off.
+ */
+static void switch_host_counters(struct vmx_vcpu *vmx)
+{
+	struct vmx_msr_lists *lists = vmx->msr_lists;
+	struct perf_guest_switch_msr *msrs;
+	int nr = 0, used = 0, i;
+
+	msrs = perf_guest_get_msrs(&nr, NULL);
+	for (i = 0; msrs && i < nr && used < VMX_LISTED_MSRS; i++) {
+		if (msrs[i].host == msrs[i].guest)
+			continue;
+		lists->entry[used] = (struct vmx_msr_entry) {
+			.index = msrs[i].msr, .value = msrs[i].guest,
+		};
+		lists->exit[used] = (struct vmx_msr_entry) {
+			.index = msrs[i].msr, .value = msrs[i].host,
+		};
+		used++;
+		/* A record on its way needs time before the guest's tables are in force. */
+		if (msrs[i].msr == MSR_IA32_PEBS_ENABLE)
+			wrmsrl(MSR_IA32_PEBS_ENABLE, 0);
+	}
+	if (likely(used == vmx->nr_listed))
+		return;
+	vmx->nr_listed = used;
+	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, used);
+	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, used);
+}
+
 static void write_guest_state(struct vmx_vcpu *vmx)
 {
 	struct vmm_vcpu *vcpu = &vmx->vcpu;
@@ -469,6 +508,7 @@ static void vmx_run(struct vmm_vcpu *vcpu)
 
 	write_guest_state(vmx);
 	refresh_host_state(vmx);
+	switch_host_counters(vmx);
 	if (vmx->cpu_based & CPU_BASED_TPR_SHADOW)
 		vmx_tpr_to_cpu(vmx);
 	if (vmx_config.pin & PIN_BASED_VMX_PREEMPTION_TIMER)

@@ -23,6 +23,12 @@ enum {
 	VMX_NR_SWITCHED,
 };
 
+/* MSR-load areas (SDM 25.7.2, 25.8.2): a page of their own. */
+#define VMX_LISTED_MSRS	32
+struct vmx_msr_lists {
+	struct vmx_msr_entry entry[VMX_LISTED_MSRS], exit[VMX_LISTED_MSRS];
+};
+
 struct vmx_vcpu {
 	struct vmm_vcpu vcpu;			/* first: the core casts */
 
@@ -49,6 +55,8 @@ struct vmx_vcpu {
 	bool spec_ctrl_direct;			/* IA32_SPEC_CTRL is not intercepted */
 	unsigned long *msr_bitmap;
 	u8 *virtual_apic;			/* only VTPR, at 80H, is used */
+	struct vmx_msr_lists *msr_lists;	/* what entry and exit load besides: host's counters */
+	u8 nr_listed;				/* entries in use of each */
 	u8 event_insn_len;			/* of the last software exception */
 	u8 tpr_threshold;			/* what TPR_THRESHOLD holds */
 	u64 timer_deadline;			/* host TSC; ~0: off */
