@@ -43,7 +43,8 @@ int vmm_set_regs(struct vmm_vcpu *vcpu, const struct kvm_regs *regs)
 	/* GET_REGS hides the debugger's trap flag: it must survive what comes from there. */
 	if (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)
 		vmm_set_rflags(vcpu, regs->rflags | X86_EFLAGS_FIXED | X86_EFLAGS_TF);
-	memset(&vcpu->exception, 0, sizeof(vcpu->exception));
+	/* One on its way goes with the old registers; one in delivery goes on. */
+	vcpu->exception.pending = false;
 	vmm_make_request(vcpu, VMM_REQ_EVENT);
 	return 0;
 }
