@@ -259,6 +259,11 @@ int vmm_get_vcpu_events(struct vmm_vcpu *vcpu, struct kvm_vcpu_events *ev)
 	} else {
 		ev->exception.injected = ex->injected || ex->pending;
 	}
+	/* There is no field for the length of INT3 or INTO: RIP is at it, it comes again. */
+	if (ex->vector == BP_VECTOR || ex->vector == OF_VECTOR) {
+		ev->exception.injected = 0;
+		ev->exception.pending = 0;
+	}
 	ev->exception.nr = ex->vector;
 	ev->exception.has_error_code = ex->has_error_code;
 	ev->exception.error_code = ex->error_code;
