@@ -310,6 +310,7 @@ static void protected_mode(void)
 
 static void spin_guest(void)
 {
+	guest_spins();
 	while (!guest.v[3])
 		guest.v[1]++;
 }

@@ -104,6 +104,7 @@ static void many_vcpus(void)
 
 static void spin_guest(void)
 {
+	guest_spins();
 	for (;;)
 		guest.v[1]++;
 }

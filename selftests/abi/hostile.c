@@ -301,6 +301,7 @@ static unsigned int some_flags(void)
 
 static void spin_guest(void)
 {
+	guest_spins();
 	for (;;) {
 		guest.v[1]++;
 		*(volatile uint32_t *)(0x20000000ul + (guest.v[1] & 0x3f) * 4096) = 1;

@@ -111,7 +111,7 @@ static void periodic(void)
 
 	expect_sync(vm, 0, DONE);
 	t = now() - t;
-	EQUAL(guest.count[0x42], 20);
+	CHECK(guest.count[0x42] >= 20);
 	/* 20 periods of 2 ms; a busy machine may be late, never early. */
 	if (t < 0.037)
 		fail("20 periods of 2 ms took %f s", t);

@@ -234,6 +234,15 @@ static inline uint64_t g_rdtsc(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
+/*
+ * For guests that never exit by themselves: Bochs leaves a guest whose IF is clear for no
+ * interrupt of the host's, and the host's other threads would starve.
+ */
+static inline void guest_spins(void)
+{
+	asm volatile("sti" : : : "memory");
+}
+
 static inline void g_halt(void)
 {
 	asm volatile("sti; hlt; cli" : : : "memory");

@@ -291,6 +291,7 @@ static void shared_file(void)
 /* Reads TEST_GPA whenever the host asks, without an exit that would hide a stale mapping. */
 static void watch(void)
 {
+	guest_spins();
 	for (;;) {
 		guest.v[0] = g_peek(TEST_GPA);
 		guest.v[1]++;
@@ -381,6 +382,7 @@ static void slot_flapping_guest(void)
 {
 	uint64_t i;
 
+	guest_spins();
 	for (i = 0; !guest.v[3]; i++) {
 		g_poke(TEST_GPA + (i & 0x1ff) * 8, i);
 		guest.v[4] += g_peek(TEST_GPA + (i & 0x1ff) * 8);
@@ -638,6 +640,7 @@ static void initially_set(void)
 /* A log collected while the guest writes loses nothing. */
 static void log_race_guest(void)
 {
+	guest_spins();
 	while (!guest.v[3]) {
 		guest.v[1]++;
 		g_poke(TEST_GPA + (guest.v[1] % LOG_PAGES) * PAGE, guest.v[1]);
