@@ -16,7 +16,7 @@ struct vmx_config vmx_config;
 
 static int ept = 1, vpid = 1, unrestricted = 1;
 module_param(ept, int, 0444);
-MODULE_PARM_DESC(ept, "VT-x: use extended page tables (0 is refused: there is no shadow paging yet)");
+MODULE_PARM_DESC(ept, "VT-x: use extended page tables (0 is refused: no shadow paging yet)");
 module_param(vpid, int, 0444);
 MODULE_PARM_DESC(vpid, "VT-x: tag the TLB with virtual processor identifiers (0 or 1)");
 module_param(unrestricted, int, 0444);
