@@ -45,20 +45,17 @@ bochs_cd() {
 }
 
 bochs_config() {
-	local bochs=$LAB/bochs mem=$memory time0=utc ips=270000000
+	local bochs=$LAB/bochs mem=$memory time0=utc
 	# More than this Bochs pages to a file by itself.
 	[ "$mem" -le 2048 ] || mem=2048
 	# With sync=none time is counted in instructions, so runs repeat; idle
 	# time passes at once.
-	if [ -n "$count" ]; then
-		ips=1000000000
-		time0=1767225600
-	fi
+	[ -z "$count" ] || time0=1767225600
 	cat <<-EOF
 	config_interface: textconfig
 	display_library: nogui
 	memory: guest=$memory, host=$mem
-	cpu: model=corei7_skylake_x, count=$cpus, ips=$ips, reset_on_triple_fault=1
+	cpu: model=corei7_skylake_x, count=$cpus, ips=$(bochs_ips), reset_on_triple_fault=1
 	romimage: file=$bochs/bios.bin
 	vgaromimage: file=$bochs/vgabios.bin
 	ata0: enabled=1
