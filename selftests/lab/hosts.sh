@@ -97,7 +97,7 @@ bochs_ips() {
 }
 
 cmdline() {
-	local s="panic=-1 quiet log_buf_len=4M no_hash_pointers printk.time=1${LAB_CMDLINE:+ $LAB_CMDLINE}"
+	local s="panic=-1 quiet log_buf_len=4M no_hash_pointers no_timer_check printk.time=1${LAB_CMDLINE:+ $LAB_CMDLINE}"
 	[ -z "$count" ] || s="$s nokaslr"
 	# Bochs' TSC counts instructions, whatever CPUID says of its rate.
 	case $host in
