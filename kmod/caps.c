@@ -48,7 +48,6 @@ int vmm_check_extension(struct vmm_vm *vm, unsigned long cap)
 	case KVM_CAP_IOEVENTFD_ANY_LENGTH:
 	case KVM_CAP_SET_IDENTITY_MAP_ADDR:
 	case KVM_CAP_VCPU_EVENTS:
-	case KVM_CAP_INTR_SHADOW:
 	case KVM_CAP_DEBUGREGS:
 	case KVM_CAP_X86_ROBUST_SINGLESTEP:
 	case KVM_CAP_INTERNAL_ERROR_DATA:
@@ -76,6 +75,7 @@ int vmm_check_extension(struct vmm_vm *vm, unsigned long cap)
 	case KVM_CAP_XSAVE2:
 		return vmm_xsave2_size();
 	case KVM_CAP_TSC_CONTROL:
+	case KVM_CAP_VM_TSC_CONTROL:
 		return vmm_backend.caps.tsc_scaling;
 	case KVM_CAP_ADJUST_CLOCK:
 		return CLOCK_FLAGS;

@@ -324,20 +324,6 @@ static int run_loop(struct vmm_vcpu *vcpu, int *srcu)
 	}
 }
 
-static void note_thread(struct vmm_vcpu *vcpu)
-{
-	struct pid *old = rcu_access_pointer(vcpu->pid), *new;
-
-	if (likely(old == task_pid(current)))
-		return;
-	new = get_task_pid(current, PIDTYPE_PID);
-	rcu_assign_pointer(vcpu->pid, new);
-	if (old) {
-		synchronize_rcu();
-		put_pid(old);
-	}
-}
-
 /* What user space reads from kvm_run after every KVM_RUN. */
 static void report_state(struct vmm_vcpu *vcpu)
 {
@@ -410,7 +396,6 @@ int vmm_vcpu_run(struct vmm_vcpu *vcpu)
 	sigset_t saved;
 	int r, srcu;
 
-	note_thread(vcpu);
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
 	vcpu->run->flags = 0;

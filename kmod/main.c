@@ -258,13 +258,19 @@ static int __init vmm_init(void)
 		goto clock;
 	register_syscore_ops(&hw_syscore_ops);
 	register_reboot_notifier(&hw_reboot_notifier);
+	/*
+	 * Here and not per VM: it patches the scheduler's code, which costs more than
+	 * it saves, and QEMU's TCG before 8.0 loses a CPU to it now and then.
+	 */
+	preempt_notifier_inc();
 	r = misc_register(&vmm_dev);
 	if (r)
-		goto hotplug;
+		goto notifier;
 	pr_info("%s backend, %s\n", vmm_backend.name,
 		vmm_backend.caps.tdp ? "nested paging" : "shadow paging");
 	return 0;
-hotplug:
+notifier:
+	preempt_notifier_dec();
 	unregister_reboot_notifier(&hw_reboot_notifier);
 	unregister_syscore_ops(&hw_syscore_ops);
 	cpuhp_remove_state_nocalls(VMM_CPUHP_STARTING);
@@ -283,6 +289,7 @@ static void __exit vmm_exit(void)
 {
 	/* No VM exists: each holds a reference on the module through its fds. */
 	misc_deregister(&vmm_dev);
+	preempt_notifier_dec();
 	unregister_reboot_notifier(&hw_reboot_notifier);
 	unregister_syscore_ops(&hw_syscore_ops);
 	cpuhp_remove_state_nocalls(VMM_CPUHP_STARTING);

@@ -325,7 +325,6 @@ void vmm_vcpu_destroy(struct vmm_vcpu *vcpu)
 		__free_page(vcpu->pio_page);
 	if (vcpu->run_page)
 		__free_page(vcpu->run_page);
-	put_pid(rcu_access_pointer(vcpu->pid));
 	kvfree(vcpu);
 }
 

@@ -89,7 +89,6 @@ static void vm_free(struct vmm_vm *vm)
 	vmm_memory_destroy(vm);
 	cleanup_srcu_struct(&vm->irq_srcu);
 	cleanup_srcu_struct(&vm->srcu);
-	preempt_notifier_dec();
 	mmdrop(vm->mm);
 	kvfree(vm);
 	vmm_hw_put();
@@ -150,7 +149,6 @@ static struct vmm_vm *vm_alloc(void)
 	refcount_set(&vm->users, 1);
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
-	preempt_notifier_inc();
 	vm->identity_map_addr = 0xfffbc000;	/* KVM's default */
 	vm->halt_poll_ns = 200000;
 	snprintf(vm->name, sizeof(vm->name), "%s-%d", "vm", task_pid_nr(current));
@@ -185,7 +183,6 @@ irq_srcu:
 srcu:
 	cleanup_srcu_struct(&vm->srcu);
 mm:
-	preempt_notifier_dec();
 	mmdrop(vm->mm);
 	kvfree(vm);
 hw:

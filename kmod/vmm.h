@@ -151,7 +151,6 @@ struct vmm_vcpu {
 	int mode;				/* [a] enum vmm_vcpu_mode */
 	unsigned long requests;			/* [a] */
 	struct preempt_notifier preempt_notifier;
-	struct pid __rcu *pid;			/* thread in KVM_RUN, for directed yield */
 	struct rcuwait wait;			/* halted vCPU sleeps here */
 	bool loaded;				/* [v] between vcpu_load and vcpu_put */
 	bool launched_once;			/* [v] KVM_RUN has entered the guest */
