@@ -6,6 +6,7 @@
 # needs: vendor, kvm_args, vmm_args.
 
 vendor=amd kvm_args='' vmm_args=''
+# shellcheck source=/dev/null
 [ ! -e /lab/host ] || . /lab/host
 
 fail() {
