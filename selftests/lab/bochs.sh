@@ -14,7 +14,7 @@ bochs_command() {
 		return
 	fi
 	# Debian's has the debugger, which waits for a word, and needs a screen.
-	emulator_kind=bochs-term
+	emulator_kind="bochs-term"
 	echo c >"$dir/rc"
 	sed -i 's/nogui/term/' "$dir/bochsrc"
 	printf 'sound: waveoutdrv=dummy\nspeaker: enabled=0\n' >>"$dir/bochsrc"
