@@ -70,6 +70,8 @@ static void hw_disable_this_cpu(void *unused)
 	__this_cpu_write(hw_enabled, false);
 }
 
+static bool crash_registered;	/* hw_lock */
+
 /* The kernel has crashed; NMI context. */
 static void hw_crash(void)
 {
@@ -102,7 +104,7 @@ int vmm_hw_get(void)
 			goto out;
 		}
 		/* There is one for all: not before the hardware is known to be ours. */
-		vmm_compat_crash_register(hw_crash);
+		crash_registered = vmm_compat_crash_register(hw_crash);
 	}
 	vmm_users++;
 out:
@@ -120,7 +122,8 @@ void vmm_hw_put(void)
 	mutex_lock(&hw_lock);
 	if (!--vmm_users) {
 		on_each_cpu(hw_disable_this_cpu, NULL, 1);
-		vmm_compat_crash_unregister(hw_crash);
+		if (crash_registered)
+			vmm_compat_crash_unregister(hw_crash);
 	}
 	mutex_unlock(&hw_lock);
 	cpus_read_unlock();

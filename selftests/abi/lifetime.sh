@@ -8,7 +8,7 @@
 n=${1:-200}
 vendor=amd vmm_args=
 [ ! -e /lab/host ] || . /lab/host
-[ "$vendor" = amd ] && other=vmx name=VT-x || other=svm name=AMD-V
+[ "$vendor" = amd ] && other=vmx missing=VT-x || other=svm missing=AMD-V
 cpus=$(grep -c ^processor /proc/cpuinfo)
 nr=0 bad=0
 
@@ -165,6 +165,8 @@ kill_some() {	# COUNT
 }
 
 # What does not come back, within what the kernel itself keeps: 3 MiB for all N.
+# The kernel's count of open files is only as exact as 32 per CPU, each time it is read; a
+# killed VM that stayed would leave five or more.
 nothing_left() {
 	load || return 1
 	kill_some 10 || return 1
@@ -175,7 +177,7 @@ nothing_left() {
 	echo "free $free0 KiB before, $free1 after; slab and percpu $slab0, $slab1; files $files0, $files1"
 	cp /tmp/out /tmp/leak
 	[ $((free0 - free1)) -lt 3072 ] && [ $((slab1 - slab0)) -lt 1536 ] &&
-		[ $((files1 - files0)) -lt 16 ] || return 1
+		[ $((files1 - files0)) -lt $((64 * cpus)) ] || return 1
 	[ "$(used)" = 0 ] || { echo "use count $(used)"; return 1; }
 	rmmod vmm && loads
 }
@@ -210,7 +212,7 @@ hotplug_idle() {
 	load || return 1
 	works || return 1
 	echo 1 >/sys/devices/system/cpu/cpu1/online
-	taskset 2 life /dev/vmm 1 || return 1
+	taskset 2 life /dev/vmm 5 || return 1
 	echo 0 >/sys/devices/system/cpu/cpu1/online
 	works || return 1
 	rmmod vmm || return 1
@@ -221,7 +223,7 @@ hotplug_idle() {
 echo "1..12"
 check "loads, works, unloads" loads
 check "and again" loads
-check "backend=$other on this CPU is refused, with one line" refuses "$name" "backend=$other"
+check "backend=$other on this CPU is refused, with one line" refuses "$missing" "backend=$other"
 check "a backend nobody knows is refused, with one line" refuses bogus backend=bogus
 check "a parameter with a good value" loads backend=auto
 check "a second insmod is refused, the first module works on" twice

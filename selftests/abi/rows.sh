@@ -13,15 +13,17 @@ lifetime_row() {	# LANE CPUS COUNT
 		--add "$B/abi/life" --add selftests/abi/lifetime.sh -- lifetime.sh "$3"
 }
 
+# Not on vmx: an emulated VT-x host (Bochs) hangs for good when a guest spins with its
+# interrupts off, on KVM as on vmm, and random guest code does.
+row svm hostile-svm "$lab" --host svm --load vmm --timeout 900 \
+	--add "$B/abi/hostile" -- hostile /dev/vmm 30 0
 for lane in svm vmx; do
 	abi_row "$lane" 6.1
 	row "$lane" "bringup-$lane" "$lab" --host "$lane" --load vmm --timeout 300 \
 		--add "$B/abi/bringup" -- bringup /dev/vmm
-	row "$lane" "hostile-$lane" "$lab" --host "$lane" --load vmm --timeout 900 \
-		--add "$B/abi/hostile" -- hostile /dev/vmm 30 0
 done
 abi_row svm 6.12
-lifetime_row svm 2 200
+lifetime_row svm 2 100
 lifetime_row vmx 1 20
 
 # The debugging kernel takes 10 minutes to build: where somebody did, it is used.
