@@ -13,10 +13,12 @@ lifetime_row() {	# LANE CPUS COUNT
 		--add "$B/abi/life" --add selftests/abi/lifetime.sh -- lifetime.sh "$3"
 }
 
-# Not on vmx: an emulated VT-x host (Bochs) hangs for good when a guest spins with its
-# interrupts off, on KVM as on vmm, and random guest code does.
-row svm hostile-svm "$lab" --host svm --load vmm --timeout 900 \
-	--add "$B/abi/hostile" -- hostile /dev/vmm 30 0
+# Random guest state aborts QEMU's TCG now and then, and random code that spins with its
+# interrupts off hangs Bochs, on KVM as on vmm: by itself this row says little of vmm.
+if [ -n "${VMM_CHECK_OPEN-}" ]; then
+	row svm hostile-svm "$lab" --host svm --load vmm --timeout 900 \
+		--add "$B/abi/hostile" -- hostile /dev/vmm 30 0
+fi
 for lane in svm vmx; do
 	abi_row "$lane" 6.1
 	row "$lane" "bringup-$lane" "$lab" --host "$lane" --load vmm --timeout 300 \
