@@ -28,7 +28,6 @@ static int serve_requests(struct vmm_vcpu *vcpu)
 		return -EIO;
 	vmm_check_request(vcpu, VMM_REQ_KICK);
 	vmm_flush_vcpu_requests(vcpu);
-	vmm_check_request(vcpu, VMM_REQ_RELOAD_ROOT);
 	if (vmm_check_request(vcpu, VMM_REQ_CLOCK_UPDATE)) {
 		int r = vmm_clock_update(vcpu);
 

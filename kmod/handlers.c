@@ -400,7 +400,7 @@ static int handle_triple_fault(struct vmm_vcpu *vcpu)
 
 static int handle_task_switch(struct vmm_vcpu *vcpu)
 {
-	/* Hardware tasks are not implemented; no guest of this century uses them. */
+	/* Hardware task switches are absent: Documentation/abi.md says so. */
 	return vmm_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION);
 }
 

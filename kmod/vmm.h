@@ -85,8 +85,6 @@ enum vmm_request {
 	VMM_REQ_TIMER,			/* a LAPIC timer expired: deliver it */
 	VMM_REQ_SCAN_IOAPIC,		/* EOI interest changed: vmm_lapic_scan_ioapic() */
 	VMM_REQ_DEAD,			/* the VM was killed */
-	VMM_REQ_RELOAD_ROOT,		/* the MMU root changed */
-	VMM_REQ_STEAL_UPDATE,
 	VMM_NR_REQUESTS,
 };
 
@@ -168,19 +166,17 @@ struct vmm_vcpu {
 	u64 pat;
 	u32 pkru;
 	u32 host_pkru;				/* between vmm_fpu_enter() and vmm_fpu_exit() */
-	u32 hflags;
 	unsigned long db[4], dr6, dr7;		/* [v] guest's debug registers */
 	unsigned long eff_db[4];		/* what is loaded (guest debug may override) */
 	u8 db_loaded;				/* guest's DRs are in the CPU; exits sync them back */
 	u32 guest_debug;			/* KVM_GUESTDBG_* */
-	unsigned long guest_debug_dr7, singlestep_rip;
+	unsigned long guest_debug_dr7;
 	struct fpu_guest fpu;
 	u64 tsc_aux, msr_misc_enable, smi_count, arch_capabilities, spec_ctrl, virt_spec_ctrl,
 	    tsc_adjust, mtrr_deftype, mtrr_fixed[11], mtrr_var[16], mcg_cap, mcg_status, mcg_ctl,
 	    mce_banks[4 * 32], osvw_length, osvw_status, ucode_rev, msr_platform_info,
-	    perf_capabilities, feature_control, power_ctl, hwcr;
+	    power_ctl, hwcr;
 	u32 mp_state;				/* [v] KVM_MP_STATE_* */
-	bool launched_pv_wait;
 
 	/* Events */
 	struct vmm_exception exception;
@@ -251,9 +247,8 @@ struct vmm_vm {
 	u32 bsp_vcpu_id;
 	u32 disabled_exits;
 	u32 halt_poll_ns;
-	bool exit_on_emulation_error, exception_payload, triple_fault_event;
+	bool exit_on_emulation_error, exception_payload;
 	u64 disabled_quirks;
-	u64 user_msr_mask;			/* KVM_CAP_X86_USER_SPACE_MSR */
 	u32 default_tsc_khz;
 	struct vmm_vm_stats stats;
 	void *vendor;				/* the backend's VM-wide state */
