@@ -97,6 +97,8 @@ int vmm_get_sregs2(struct vmm_vcpu *vcpu, struct kvm_sregs2 *s2)
 		     offsetof(struct kvm_sregs2, flags));
 	get_sregs_common(vcpu, (struct kvm_sregs *)s2);
 	if (pae_paging(s2->cr0, s2->cr4, s2->efer)) {
+		if (!vmm_backend.caps.pdptes)
+			vmm_load_pdptrs(vcpu, s2->cr3);
 		memcpy(s2->pdptrs, vcpu->pdptrs, sizeof(s2->pdptrs));
 		s2->flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
 	}

@@ -77,20 +77,52 @@ static bool is_leaf(struct vmm_vcpu *vcpu, const struct paging *p, unsigned int 
 	return level <= 3;
 }
 
+/*
+ * What must be clear in a present PDPTE of PAE paging (SDM 4.4.1). A processor leaves bit 5
+ * alone; QEMU's TCG sets it as the accessed bit when it walks under nested paging.
+ */
+static u64 pdpte_reserved(struct vmm_vcpu *vcpu)
+{
+	u64 rsvd = BIT_ULL(1) | BIT_ULL(2) | GENMASK_ULL(8, 5) | GENMASK_ULL(63, 52);
+
+	if (!vmm_backend.caps.pdptes)
+		rsvd &= ~PT_ACCESSED;
+	if (vcpu->caps.maxphyaddr < 52)
+		rsvd |= GENMASK_ULL(51, vcpu->caps.maxphyaddr);
+	return rsvd;
+}
+
+/*
+ * The PDPTE for @gva: from the registers that CR3 writes load, or on AMD-V under nested
+ * paging from memory each time, where a reserved bit is a page fault (APM 15.25.10) and
+ * the guest loads CR3 without an exit. Returns as walk() does.
+ */
+static int pdpte_for(struct vmm_vcpu *vcpu, u64 gva, u64 *pdpte, u32 *error)
+{
+	unsigned int i = (gva >> 30) & 3;
+
+	*pdpte = vcpu->pdptrs[i];
+	if (!vmm_backend.caps.pdptes &&
+	    vmm_read_guest(vcpu->vm, (vmm_cr3(vcpu) & 0xffffffe0ul) + i * sizeof(*pdpte), pdpte,
+			   sizeof(*pdpte)))
+		return -EFAULT;
+	*error = *pdpte & PT_PRESENT ? PF_P | PF_RSVD : 0;
+	return !(*pdpte & PT_PRESENT) || (*pdpte & pdpte_reserved(vcpu));
+}
+
 /* 0: @w is filled; 1: fault with *error (W, U, I/D not included); -EFAULT: table not in memory */
 static __always_inline int walk(struct vmm_vcpu *vcpu, const struct paging p, u64 gva,
 				struct walk *w, u32 *error)
 {
 	unsigned int level, shift;
 	u64 table, pte;
+	int r;
 
 	w->rights = PT_WRITE | PT_USER;
 	if (p.pae) {
-		pte = vcpu->pdptrs[(gva >> 30) & 3];
-		if (!(pte & PT_PRESENT)) {
-			*error = 0;
-			return 1;
-		}
+		r = pdpte_for(vcpu, gva, &pte, error);
+		if (r)
+			return r;
 		table = pte & PT_ADDR;
 	} else {
 		table = vmm_cr3(vcpu) & (p.entry_size == 4 ? 0xfffff000ull : PT_ADDR);
@@ -195,12 +227,6 @@ static __always_inline int translate(struct vmm_vcpu *vcpu, const struct paging 
 	struct walk w;
 	int r, i;
 
-	/*
-	 * A nested walk of AMD's reads the PDPTEs from memory each time (APM 15.25.10), and
-	 * the guest loads CR3 without an exit.
-	 */
-	if (p.pae && !vmm_backend.caps.pdptes && vmm_load_pdptrs(vcpu, vmm_cr3(vcpu)))
-		return -EFAULT;
 	for (i = 0; i < WALK_ATTEMPTS; i++) {
 		r = walk(vcpu, p, gva, &w, &error);
 		if (r < 0)
@@ -275,14 +301,11 @@ int vmm_gva_to_gpa(struct vmm_vcpu *vcpu, u64 gva, u32 access, u64 *gpa, u32 *er
  */
 int vmm_load_pdptrs(struct vmm_vcpu *vcpu, unsigned long cr3)
 {
-	u64 rsvd = BIT_ULL(1) | BIT_ULL(2) | GENMASK_ULL(8, 5) | GENMASK_ULL(63, 52);
-	u64 pdpte[4];
+	u64 rsvd = pdpte_reserved(vcpu), pdpte[4];
 	int i;
 
 	if (vmm_read_guest(vcpu->vm, cr3 & 0xffffffe0ul, pdpte, sizeof(pdpte)))
 		return 1;
-	if (vcpu->caps.maxphyaddr < 52)
-		rsvd |= GENMASK_ULL(51, vcpu->caps.maxphyaddr);
 	for (i = 0; i < 4; i++)
 		if ((pdpte[i] & PT_PRESENT) && (pdpte[i] & rsvd))
 			return 1;

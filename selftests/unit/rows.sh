@@ -9,11 +9,6 @@ done
 for lane in svm vmx; do
 	row "$lane" "emul-$lane" "$lab" --host "$lane" --load vmm --timeout 300 \
 		--add "$B/selftests/emul_guest:/emul_guest" -- /emul_guest /dev/vmm
+	row "$lane" "modes-$lane" "$lab" --host "$lane" --load vmm --timeout 300 \
+		--add "$B/selftests/modes:/modes" -- /modes /dev/vmm
 done
-# Open: modes' pae_guest_changes_cr3 fails on svm.
-if [ -n "${VMM_CHECK_OPEN-}" ]; then
-	for lane in svm vmx; do
-		row "$lane" "modes-$lane" "$lab" --host "$lane" --load vmm --timeout 300 \
-			--add "$B/selftests/modes:/modes" -- /modes /dev/vmm
-	done
-fi
