@@ -31,7 +31,8 @@ with_lock() {
 build_tools() {
 	local bin=$LAB/bin
 	[ "$bin/agent" -nt "$LAB_SRC/agent.c" ] && [ "$bin/agent" -nt "$LAB_SRC/proto.h" ] &&
-		[ "$bin/mux" -nt "$LAB_SRC/mux.c" ] && [ "$bin/mux" -nt "$LAB_SRC/proto.h" ] && return 0
+		[ "$bin/mux" -nt "$LAB_SRC/mux.c" ] && [ "$bin/mux" -nt "$LAB_SRC/proto.h" ] &&
+		[ "$bin/tsc" -nt "$LAB_SRC/tsc.c" ] && return 0
 	with_lock bin build_tools_locked
 }
 
@@ -39,11 +40,13 @@ build_tools_locked() {
 	local bin=$LAB/bin cflags=(-std=gnu11 -O2 -Wall -Wextra -Werror)
 	mkdir -p "$bin"
 	if ! gcc "${cflags[@]}" -static -o "$bin/agent.$$" "$LAB_SRC/agent.c" -lutil ||
-	   ! gcc "${cflags[@]}" -o "$bin/mux.$$" "$LAB_SRC/mux.c" -lutil; then
+	   ! gcc "${cflags[@]}" -o "$bin/mux.$$" "$LAB_SRC/mux.c" -lutil ||
+	   ! gcc "${cflags[@]}" -o "$bin/tsc.$$" "$LAB_SRC/tsc.c"; then
 		die "the lab's own programs do not build"
 	fi
 	mv "$bin/agent.$$" "$bin/agent"
 	mv "$bin/mux.$$" "$bin/mux"
+	mv "$bin/tsc.$$" "$bin/tsc"
 }
 
 need() {

@@ -96,13 +96,22 @@ bochs_ips() {
 	fi
 }
 
+# tsc_rate: tells the host what its TSC counts, which it would get wrong by measuring
+# with emulated timers: Bochs' counts instructions, whatever CPUID says of its rate, and
+# on TCG it is this machine's, or again instructions.
+tsc_rate() {
+	case $host:$count in
+	native:*) ;;
+	vmx*) echo " tsc_early_khz=$(($(bochs_ips) / 1000))" ;;
+	*:1) echo " tsc_early_khz=1000000" ;;
+	*) echo " tsc_early_khz=$("$LAB/bin/tsc")" ;;
+	esac
+}
+
 cmdline() {
 	local s="panic=-1 quiet log_buf_len=4M no_hash_pointers no_timer_check printk.time=1${LAB_CMDLINE:+ $LAB_CMDLINE}"
 	[ -z "$count" ] || s="$s nokaslr"
-	# Bochs' TSC counts instructions, whatever CPUID says of its rate.
-	case $host in
-	vmx*) s="$s tsc_early_khz=$(($(bochs_ips) / 1000))" ;;
-	esac
+	s="$s$(tsc_rate)"
 	echo "console=ttyS0,115200 $s"
 }
 
