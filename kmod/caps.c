@@ -67,9 +67,14 @@ int vmm_check_extension(struct vmm_vm *vm, unsigned long cap)
 	case KVM_CAP_EXCEPTION_PAYLOAD:
 	case KVM_CAP_HALT_POLL:
 	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
+	case KVM_CAP_COALESCED_PIO:
 	case KVM_CAP_SREGS2:
 	case KVM_CAP_BINARY_STATS_FD:
 		return 1;
+	case KVM_CAP_SYNC_REGS:
+		return KVM_SYNC_X86_VALID_FIELDS;
+	case KVM_CAP_COALESCED_MMIO:
+		return KVM_COALESCED_MMIO_PAGE_OFFSET;
 	case KVM_CAP_XCRS:
 		return boot_cpu_has(X86_FEATURE_XSAVE);
 	case KVM_CAP_XSAVE2:

@@ -327,7 +327,10 @@ static int run_loop(struct vmm_vcpu *vcpu, int *srcu)
 static void report_state(struct vmm_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
+	u64 valid = READ_ONCE(run->kvm_valid_regs);
 
+	if (valid)
+		vmm_sync_regs_out(vcpu, valid);
 	run->if_flag = !!(vmm_rflags(vcpu) & X86_EFLAGS_IF);
 	run->cr8 = vmm_get_cr8(vcpu);
 	run->apic_base = vcpu->apic_base;
@@ -345,8 +348,16 @@ static int dead_exit(struct vmm_vcpu *vcpu)
 /* What is left of the exit user space has just handled, then the loop. */
 static int resume(struct vmm_vcpu *vcpu, int *srcu)
 {
+	u64 dirty = READ_ONCE(vcpu->run->kvm_dirty_regs);
 	int r;
 
+	if (READ_ONCE(vcpu->run->kvm_valid_regs) & ~(u64)KVM_SYNC_X86_VALID_FIELDS)
+		return -EINVAL;
+	if (dirty) {
+		r = vmm_sync_regs_in(vcpu, dirty);
+		if (r)
+			return r;
+	}
 	if (!vmm_irqchip_in_module(&vcpu->vm->irqchip) && vmm_set_cr8(vcpu, vcpu->run->cr8))
 		return -EINVAL;
 	if (vcpu->io.complete) {
@@ -404,8 +415,6 @@ int vmm_vcpu_run(struct vmm_vcpu *vcpu)
 
 	if (READ_ONCE(vm->dead))
 		r = -EIO;
-	else if (vcpu->run->kvm_valid_regs || vcpu->run->kvm_dirty_regs)
-		r = -EINVAL;	/* KVM_CAP_SYNC_REGS is 0 */
 	else if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED)
 		r = wait_for_sipi(vcpu, &srcu);
 	else

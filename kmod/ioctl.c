@@ -109,8 +109,8 @@ static int dev_create_vm(void *arg)
 
 static int dev_mmap_size(void *arg)
 {
-	/* kvm_run, then the port I/O page. */
-	return arg ? -EINVAL : 2 * PAGE_SIZE;
+	/* kvm_run, the port I/O page, the ring of coalesced writes. */
+	return arg ? -EINVAL : 3 * PAGE_SIZE;
 }
 
 static int dev_check_extension(void *arg)
@@ -205,6 +205,8 @@ TYPED(vm, vm_set_irqchip, struct kvm_irqchip, vmm_irqchip_set)
 TYPED(vm, vm_signal_msi, struct kvm_msi, vmm_send_msi)
 TYPED(vm, vm_irqfd, struct kvm_irqfd, vmm_irqfd)
 TYPED(vm, vm_ioeventfd, struct kvm_ioeventfd, vmm_ioeventfd)
+TYPED(vm, vm_coalesce, struct kvm_coalesced_mmio_zone, vmm_coalesced_register)
+TYPED(vm, vm_uncoalesce, struct kvm_coalesced_mmio_zone, vmm_coalesced_unregister)
 TYPED(vm, vm_get_pit2, struct kvm_pit_state2, vmm_pit_get)
 TYPED(vm, vm_set_pit2, struct kvm_pit_state2, vmm_pit_set)
 TYPED(vm, vm_set_clock, struct kvm_clock_data, vmm_clock_set)
@@ -343,6 +345,8 @@ static const struct row vm_rows[] = {
 	VM_ROW(KVM_SET_GSI_ROUTING,		0,				vm_set_routing),
 	VM_ROW(KVM_SIGNAL_MSI,			ARG_IN,				vm_signal_msi),
 	VM_ROW(KVM_IRQFD,			ARG_IN,				vm_irqfd),
+	VM_ROW(KVM_REGISTER_COALESCED_MMIO,	ARG_IN | LOCK_SLOTS,		vm_coalesce),
+	VM_ROW(KVM_UNREGISTER_COALESCED_MMIO,	ARG_IN | LOCK_SLOTS,		vm_uncoalesce),
 	VM_ROW(KVM_IOEVENTFD,			ARG_IN,				vm_ioeventfd),
 	VM_ROW(KVM_CREATE_PIT,			ARG_VALUE | LOCK_VM,		vm_create_pit),
 	VM_ROW(KVM_CREATE_PIT2,			ARG_IN | LOCK_VM,		vm_create_pit2),

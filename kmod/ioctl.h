@@ -45,6 +45,8 @@ int vmm_set_debugregs(struct vmm_vcpu *vcpu, const struct kvm_debugregs *dbg);
 int vmm_set_guest_debug(struct vmm_vcpu *vcpu, const struct kvm_guest_debug *dbg);
 int vmm_translate(struct vmm_vcpu *vcpu, struct kvm_translation *tr);
 int vmm_user_interrupt(struct vmm_vcpu *vcpu, const struct kvm_interrupt *irq);
+int vmm_sync_regs_in(struct vmm_vcpu *vcpu, u64 dirty);
+void vmm_sync_regs_out(struct vmm_vcpu *vcpu, u64 valid);
 int vmm_setup_mce(struct vmm_vcpu *vcpu, u64 cap);
 
 #endif /* VMM_IOCTL_H */

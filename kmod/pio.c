@@ -75,14 +75,15 @@ enum emul_status vmm_emulate_out(struct emul *e, u16 port, unsigned int size, un
 
 	vcpu->stats.io_exits++;
 	for (i = 0; i < count; i++)
-		if (vmm_bus_write(vcpu, VMM_BUS_PIO, port, size, buf + i * size) && !i)
+		if (vmm_bus_write(vcpu, VMM_BUS_PIO, port, size, buf + i * size))
 			break;
 	if (i == count)
 		return EMUL_OK;
-	memcpy(vcpu->pio_data, buf, size * count);
+	/* All of it, or what is left: a ring of coalesced writes fills up on the way. */
+	memcpy(vcpu->pio_data, buf + i * size, size * (count - i));
 	em->pio.port = port;
 	em->pio.size = size;
-	em->pio.count = count;
+	em->pio.count = count - i;
 	em->pio_out = true;
 	e->stop = true;
 	return EMUL_OK;

@@ -274,6 +274,8 @@ static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 		page = vcpu->run_page;
 	else if (vmf->pgoff == KVM_PIO_PAGE_OFFSET)
 		page = vcpu->pio_page;
+	else if (vmf->pgoff == KVM_COALESCED_MMIO_PAGE_OFFSET)
+		page = vcpu->vm->coalesced.page;
 	else
 		return VM_FAULT_SIGBUS;
 	get_page(page);

@@ -347,6 +347,70 @@ int vmm_user_interrupt(struct vmm_vcpu *vcpu, const struct kvm_interrupt *irq)
 	return 0;
 }
 
+/* ---- registers that travel in kvm_run (KVM_CAP_SYNC_REGS) ---------------------------- */
+
+/**
+ * vmm_sync_regs_in() - take what user space has changed in kvm_run
+ * @vcpu: loaded, vcpu->mutex held
+ * @dirty: KVM_SYNC_X86_*; the bits of what was taken are cleared in kvm_run
+ *
+ * kvm_run can change while we look at it: everything that is checked is copied first.
+ *
+ * Return: 0, or -EINVAL for unknown bits and for what the SET ioctls refuse.
+ */
+int vmm_sync_regs_in(struct vmm_vcpu *vcpu, u64 dirty)
+{
+	struct kvm_run *run = vcpu->run;
+	union {
+		struct kvm_regs regs;
+		struct kvm_sregs sregs;
+		struct kvm_vcpu_events events;
+	} copy;
+
+	if (dirty & ~(u64)KVM_SYNC_X86_VALID_FIELDS)
+		return -EINVAL;
+	if (dirty & KVM_SYNC_X86_REGS) {
+		copy.regs = run->s.regs.regs;
+		vmm_set_regs(vcpu, &copy.regs);
+		run->kvm_dirty_regs &= ~(u64)KVM_SYNC_X86_REGS;
+	}
+	if (dirty & KVM_SYNC_X86_SREGS) {
+		copy.sregs = run->s.regs.sregs;
+		if (vmm_set_sregs(vcpu, &copy.sregs))
+			return -EINVAL;
+		run->kvm_dirty_regs &= ~(u64)KVM_SYNC_X86_SREGS;
+	}
+	if (dirty & KVM_SYNC_X86_EVENTS) {
+		copy.events = run->s.regs.events;
+		if (vmm_set_vcpu_events(vcpu, &copy.events))
+			return -EINVAL;
+		run->kvm_dirty_regs &= ~(u64)KVM_SYNC_X86_EVENTS;
+	}
+	return 0;
+}
+
+/**
+ * vmm_sync_regs_out() - give user space the registers it wants to see in kvm_run
+ * @vcpu: loaded, vcpu->mutex held
+ * @valid: KVM_SYNC_X86_*
+ */
+void vmm_sync_regs_out(struct vmm_vcpu *vcpu, u64 valid)
+{
+	struct kvm_sync_regs *out = &vcpu->run->s.regs;
+
+	BUILD_BUG_ON(sizeof(struct kvm_sync_regs) > SYNC_REGS_SIZE_BYTES);
+	if (valid & KVM_SYNC_X86_REGS)
+		vmm_get_regs(vcpu, &out->regs);
+	if (valid & KVM_SYNC_X86_SREGS) {
+		memset(&out->sregs, 0, sizeof(out->sregs));
+		vmm_get_sregs(vcpu, &out->sregs);
+	}
+	if (valid & KVM_SYNC_X86_EVENTS) {
+		memset(&out->events, 0, sizeof(out->events));
+		vmm_get_vcpu_events(vcpu, &out->events);
+	}
+}
+
 /* ---- debug registers --------------------------------------------------------------- */
 
 int vmm_get_debugregs(struct vmm_vcpu *vcpu, struct kvm_debugregs *dbg)

@@ -82,6 +82,7 @@ static void vm_free(struct vmm_vm *vm)
 	vmm_eventfd_destroy(vm);
 	vmm_mmu_vm_destroy(vm);
 	vmm_bus_destroy(vm);
+	vmm_coalesced_free(vm);
 	vmm_irqchip_destroy(vm);
 	for (i = 0; i < vm->online_vcpus; i++)
 		vmm_vcpu_destroy(vm->vcpus[i]);
@@ -161,11 +162,14 @@ static struct vmm_vm *vm_alloc(void)
 	r = vmm_memory_init(vm);
 	if (r)
 		goto irq_srcu;
+	r = vmm_coalesced_init(vm);
+	if (r)
+		goto memory;
 	vmm_irqchip_init(vm);
 	vmm_clock_vm_init(vm);
 	r = vmm_backend.vm_create(vm);
 	if (r)
-		goto memory;
+		goto coalesced;
 	r = vmm_mmu_vm_init(vm);
 	if (r)
 		goto vendor;
@@ -175,8 +179,10 @@ static struct vmm_vm *vm_alloc(void)
 	return vm;
 vendor:
 	vmm_backend.vm_destroy(vm);
-memory:
+coalesced:
 	vmm_bus_destroy(vm);
+	vmm_coalesced_free(vm);
+memory:
 	vmm_memory_destroy(vm);
 irq_srcu:
 	cleanup_srcu_struct(&vm->irq_srcu);

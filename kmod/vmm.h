@@ -225,6 +225,7 @@ struct vmm_vm {
 	struct vmm_mmu mmu;			/* mmu/ */
 	struct vmm_irqchip irqchip;		/* irq/ */
 	struct vmm_io_bus __rcu *bus[VMM_NR_BUSES];	/* [s] bus.c */
+	struct vmm_coalesced coalesced;		/* irq/coalesced.c */
 
 	/* Death: set once, never cleared. */
 	bool dead;				/* [a] */

@@ -40,7 +40,7 @@ static struct vmm_io_bus *bus_writer(struct vmm_vm *vm, enum vmm_bus bus)
  *
  * Return: 0, -ENOSPC, -ENOMEM.
  */
-int vmm_bus_add(struct vmm_vm *vm, enum vmm_bus bus, u64 addr, int len, struct vmm_iodev *dev)
+int vmm_bus_add(struct vmm_vm *vm, enum vmm_bus bus, u64 addr, u32 len, struct vmm_iodev *dev)
 {
 	struct vmm_io_bus *old = bus_writer(vm, bus), *new;
 	unsigned int i, old_count = old ? old->count : 0;
@@ -52,7 +52,7 @@ int vmm_bus_add(struct vmm_vm *vm, enum vmm_bus bus, u64 addr, int len, struct v
 	if (!new)
 		return -ENOMEM;
 
-	new->max_len = max(len, 1);
+	new->max_len = max(len, 1u);
 	for (i = 0; i < old_count; i++) {
 		struct bus_range *r = &old->range[i];
 

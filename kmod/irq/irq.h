@@ -23,6 +23,7 @@ struct kvm_lapic_state;
 struct kvm_irqchip;
 struct kvm_pit_state2;
 struct kvm_msi;
+struct kvm_coalesced_mmio_zone;
 
 #define VMM_MAX_IRQ_ROUTES	4096
 
@@ -44,6 +45,13 @@ struct vmm_irqchip {
 	struct list_head ioeventfds;		/* eventfd.c, under vm->slots_lock */
 	struct list_head ack_notifiers;		/* route.c: irq_srcu, written under vm->irq_lock */
 	atomic_t nmi_watchdogs;			/* LAPICs whose LVT0 is in NMI mode */
+};
+
+/* Coalesced MMIO and port I/O: coalesced.c. */
+struct vmm_coalesced {
+	struct page *page;		/* [i] the ring user space maps */
+	spinlock_t lock;		/* who writes to the ring */
+	struct list_head zones;		/* vm->slots_lock */
 };
 
 /*
@@ -73,12 +81,19 @@ struct vmm_iodev {
 };
 
 /* vm->slots_lock held; waits for SRCU readers of the old bus. */
-int vmm_bus_add(struct vmm_vm *vm, enum vmm_bus bus, u64 addr, int len, struct vmm_iodev *dev);
+int vmm_bus_add(struct vmm_vm *vm, enum vmm_bus bus, u64 addr, u32 len, struct vmm_iodev *dev);
 void vmm_bus_remove(struct vmm_vm *vm, enum vmm_bus bus, struct vmm_iodev *dev);
 void vmm_bus_destroy(struct vmm_vm *vm);
 /* SRCU held. 0, or -EOPNOTSUPP: nobody there, go to user space. LAPIC's page is tried first on MMIO. */
 int vmm_bus_read(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len, void *data);
 int vmm_bus_write(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len, const void *data);
+
+/* ---- coalesced writes (coalesced.c) -------------------------------------- */
+
+int vmm_coalesced_init(struct vmm_vm *vm);
+void vmm_coalesced_free(struct vmm_vm *vm);
+int vmm_coalesced_register(struct vmm_vm *vm, const struct kvm_coalesced_mmio_zone *arg);
+int vmm_coalesced_unregister(struct vmm_vm *vm, const struct kvm_coalesced_mmio_zone *arg);
 
 /* ---- VM-wide (irqchip.c) ------------------------------------------------- */
 

@@ -13,7 +13,8 @@
 int main(int argc, char **argv)
 {
 	const struct row *const tables[] = {
-		system_rows, state_rows, memory_rows, guest_rows, irq_rows, host_rows, NULL,
+		system_rows, state_rows, memory_rows, guest_rows, irq_rows, host_rows,
+		optin_rows, NULL,
 	};
 	const char *answers = NULL, *only = NULL;
 	int i;

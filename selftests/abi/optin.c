@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ABI tests: what user space asks for beyond the defaults, and gets.
+ */
+#define _GNU_SOURCE
+#include "lib.h"
+
+/* ---- coalesced writes --------------------------------------------------------------------- */
+
+#define PAGE_SIZE	4096		/* KVM_COALESCED_MMIO_MAX wants it */
+#define PORT		0x700
+#define BURST		1000
+
+static struct kvm_coalesced_mmio_ring *ring_of(struct vm *vm)
+{
+	long page = ioctl(dev, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO);
+
+	if (page <= 0)
+		skip("no KVM_CAP_COALESCED_MMIO");
+	return (void *)((char *)vm->run[0] + page * 4096);
+}
+
+static int zone(struct vm *vm, unsigned long request, uint64_t addr, uint32_t size, uint32_t pio)
+{
+	struct kvm_coalesced_mmio_zone z = { .addr = addr, .size = size, { .pio = pio } };
+
+	return ioctl(vm->fd, request, &z);
+}
+
+static void coalesced_errors(void)
+{
+	struct vm *vm = vm_new(0);
+
+	answer("mmap size", "%d", ioctl(dev, KVM_GET_VCPU_MMAP_SIZE, 0));
+	ask("register pio 2", zone(vm, KVM_REGISTER_COALESCED_MMIO, MMIO, 16, 2));
+	ask("unregister pio 2", zone(vm, KVM_UNREGISTER_COALESCED_MMIO, MMIO, 16, 2));
+	ask("unregister none", zone(vm, KVM_UNREGISTER_COALESCED_MMIO, MMIO, 16, 0));
+	ask("register", zone(vm, KVM_REGISTER_COALESCED_MMIO, MMIO, 16, 0));
+	ask("register again", zone(vm, KVM_REGISTER_COALESCED_MMIO, MMIO, 16, 0));
+	ask("register nothing", zone(vm, KVM_REGISTER_COALESCED_MMIO, MMIO, 0, 0));
+	ask("register to the end", zone(vm, KVM_REGISTER_COALESCED_MMIO, ~15ull, 16, 0));
+	ask("register beyond the end", zone(vm, KVM_REGISTER_COALESCED_MMIO, ~15ull, 64, 0));
+	ask("unregister a part", zone(vm, KVM_UNREGISTER_COALESCED_MMIO, MMIO + 4, 4, 0));
+	ask("register from nowhere", ioctl(vm->fd, KVM_REGISTER_COALESCED_MMIO, (void *)8));
+}
+
+static void coalesced_guest(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < 10; i++)
+		*(volatile uint32_t *)(MMIO + 4 * i) = 0x1000 + i;
+	*(volatile uint8_t *)(MMIO + 0xff) = 0x55;
+	g_outb(PORT, 0x77);
+	*(volatile uint64_t *)(MMIO + 0x40) = 0x1122334455667788;
+	*(volatile uint32_t *)(MMIO + 0xfe) = 0xdead;		/* across the end */
+	sync_host(1);
+	*(volatile uint32_t *)MMIO = 1;				/* unregistered */
+	g_outb(PORT, 0x78);
+	sync_host(2);
+}
+
+static void coalesced(void)
+{
+	struct vm *vm = vm_new(0);
+	struct kvm_coalesced_mmio_ring *ring = ring_of(vm);
+	struct kvm_run *run = vm->run[0];
+	char key[32];
+	uint32_t i;
+
+	MUST(zone(vm, KVM_REGISTER_COALESCED_MMIO, MMIO, 0x100, 0));
+	MUST(zone(vm, KVM_REGISTER_COALESCED_MMIO, PORT, 1, 1));
+	vcpu_call(vm, 0, coalesced_guest);
+	run_until(vm, 0, KVM_EXIT_MMIO);
+	answer("first exit", "%#llx, %u bytes", run->mmio.phys_addr, run->mmio.len);
+	answer("ring", "%u to %u", ring->first, ring->last);
+	for (i = ring->first; i < ring->last; i++) {
+		struct kvm_coalesced_mmio *e = &ring->coalesced_mmio[i];
+		uint64_t data = 0;
+
+		memcpy(&data, e->data, e->len);
+		snprintf(key, sizeof(key), "entry %u", i);
+		answer(key, "%#llx %u bytes pio %u %#llx", e->phys_addr, e->len, e->pio,
+		       (unsigned long long)data);
+	}
+	expect_sync(vm, 0, 1);
+	MUST(zone(vm, KVM_UNREGISTER_COALESCED_MMIO, MMIO + 0x80, 0x20, 0));
+	MUST(zone(vm, KVM_UNREGISTER_COALESCED_MMIO, PORT, 1, 1));
+	run_until(vm, 0, KVM_EXIT_MMIO);
+	EQUAL(run->mmio.phys_addr, MMIO);
+	run_until(vm, 0, KVM_EXIT_IO);
+	EQUAL(run->io.port, PORT);
+	EQUAL(*(uint8_t *)io_data(vm, 0), 0x78);
+	expect_sync(vm, 0, 2);
+}
+
+static void burst_guest(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < BURST; i++)
+		*(volatile uint32_t *)(MMIO + 4 * (i % 64)) = i;
+	sync_host(1);
+}
+
+/* Take what waits in the ring. Returns the number that comes next. */
+static uint32_t drain(struct kvm_coalesced_mmio_ring *ring, uint32_t next)
+{
+	uint32_t first = ring->first;
+	uint32_t value;
+
+	for (; first != ring->last; first = (first + 1) % KVM_COALESCED_MMIO_MAX) {
+		memcpy(&value, ring->coalesced_mmio[first].data, 4);
+		EQUAL(value, next++);
+	}
+	ring->first = first;
+	return next;
+}
+
+/* A full ring sends the write to user space: nothing is lost or overtaken. */
+static void coalesced_full(void)
+{
+	struct vm *vm = vm_new(0);
+	struct kvm_coalesced_mmio_ring *ring = ring_of(vm);
+	uint32_t next = 0, exits = 0, value;
+
+	MUST(zone(vm, KVM_REGISTER_COALESCED_MMIO, MMIO, 0x100, 0));
+	vcpu_call(vm, 0, burst_guest);
+	while (MUST(ioctl(vm->vcpu[0], KVM_RUN, 0)), vm->run[0]->exit_reason == KVM_EXIT_MMIO) {
+		exits++;
+		next = drain(ring, next);
+		memcpy(&value, vm->run[0]->mmio.data, 4);
+		EQUAL(value, next++);
+	}
+	EQUAL(vm->run[0]->exit_reason, KVM_EXIT_IO);
+	EQUAL(drain(ring, next), BURST);
+	/* KVM before 6.11 takes a ring that has not wrapped yet for full at 85 of 170. */
+	CHECK(exits && exits <= (on_kvm ? BURST / 80 : BURST / KVM_COALESCED_MMIO_MAX));
+}
+
+/* User space may write anything into the ring. */
+static void coalesced_bad_index(void)
+{
+	static const uint32_t bad[] = { KVM_COALESCED_MMIO_MAX, 0x7fffffff, ~0u };
+	struct vm *vm = vm_new(0);
+	struct kvm_coalesced_mmio_ring *ring = ring_of(vm);
+	unsigned int i;
+
+	MUST(zone(vm, KVM_REGISTER_COALESCED_MMIO, MMIO, 0x100, 0));
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		ring->last = bad[i];
+		vcpu_call(vm, 0, burst_guest);
+		run_until(vm, 0, KVM_EXIT_MMIO);
+		EQUAL(ring->last, bad[i]);
+	}
+}
+
+#define STRING_BYTES	600
+
+static void string_guest(void)
+{
+	uint64_t from = SCRATCH, n = STRING_BYTES;
+
+	asm volatile("rep outsb" : "+S" (from), "+c" (n) : "d" (PORT) : "memory");
+	sync_host(n);
+}
+
+/* ... nor is anything of a string instruction, which KVM forgets. */
+static void coalesced_string(void)
+{
+	struct vm *vm = vm_new(0);
+	struct kvm_coalesced_mmio_ring *ring = ring_of(vm);
+	uint32_t next = 0, i;
+
+	if (on_kvm)
+		skip("KVM drops what does not fit");
+	for (i = 0; i < STRING_BYTES; i++)
+		vm->low[SCRATCH + i] = i;
+	MUST(zone(vm, KVM_REGISTER_COALESCED_MMIO, PORT, 1, 1));
+	vcpu_call(vm, 0, string_guest);
+	for (;;) {
+		run_until(vm, 0, KVM_EXIT_IO);
+		for (i = ring->first; i != ring->last; i = (i + 1) % KVM_COALESCED_MMIO_MAX)
+			EQUAL(ring->coalesced_mmio[i].data[0], next++ & 0xff);
+		ring->first = i;
+		if (vm->run[0]->io.port == SYNC_PORT)
+			break;
+		for (i = 0; i < vm->run[0]->io.count; i++)
+			EQUAL(((uint8_t *)io_data(vm, 0))[i], next++ & 0xff);
+	}
+	EQUAL(next, STRING_BYTES);
+	EQUAL(*(uint32_t *)io_data(vm, 0), 0);
+}
+
+/* ---- registers in kvm_run ------------------------------------------------------------------ */
+
+static void count_guest(void)
+{
+	asm volatile("1: inc %%rbx\n"
+		     "out %%eax, %%dx\n"
+		     "jmp 1b" : : "a" (5), "b" (0), "d" (SYNC_PORT));
+}
+
+static void sync_regs_errors(void)
+{
+	struct vm *vm = vm_new(0);
+	struct kvm_run *run = vm->run[0];
+	unsigned int i;
+	char key[48];
+
+	vcpu_call(vm, 0, count_guest);
+	for (i = 0; i < 64; i += i < 8 ? 1 : 13) {
+		run->kvm_valid_regs = 1ull << i;
+		snprintf(key, sizeof(key), "valid bit %u", i);
+		ask(key, ioctl(vm->vcpu[0], KVM_RUN, 0));
+		run->kvm_valid_regs = 0;
+		if (i < 3)
+			continue;
+		run->kvm_dirty_regs = 1ull << i;
+		snprintf(key, sizeof(key), "dirty bit %u", i);
+		ask(key, ioctl(vm->vcpu[0], KVM_RUN, 0));
+		snprintf(key, sizeof(key), "dirty bit %u, afterwards", i);
+		answer(key, "%#llx", (unsigned long long)run->kvm_dirty_regs);
+		run->kvm_dirty_regs = 0;
+	}
+	run->kvm_valid_regs = KVM_SYNC_X86_VALID_FIELDS;
+	expect_sync(vm, 0, 5);
+	run->s.regs.sregs.cr4 = ~0ull;
+	run->kvm_dirty_regs = KVM_SYNC_X86_SREGS;
+	ask("bad CR4", ioctl(vm->vcpu[0], KVM_RUN, 0));
+	answer("bad CR4: dirty", "%#llx", (unsigned long long)run->kvm_dirty_regs);
+	answer("bad CR4: given back", "%#llx", run->s.regs.sregs.cr4);
+	run->s.regs.events.exception.injected = 1;
+	run->s.regs.events.exception.nr = 77;
+	run->kvm_dirty_regs = KVM_SYNC_X86_EVENTS;
+	ask("bad vector", ioctl(vm->vcpu[0], KVM_RUN, 0));
+	answer("bad vector: dirty", "%#llx", (unsigned long long)run->kvm_dirty_regs);
+}
+
+static void sync_regs(void)
+{
+	struct vm *vm = vm_new(0);
+	struct kvm_run *run = vm->run[0];
+	struct kvm_vcpu_events events;
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	if (ioctl(dev, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS) <= 0)
+		skip("no KVM_CAP_SYNC_REGS");
+	vcpu_call(vm, 0, count_guest);
+	run->kvm_valid_regs = KVM_SYNC_X86_VALID_FIELDS;
+	expect_sync(vm, 0, 5);
+	MUST(ioctl(vm->vcpu[0], KVM_GET_REGS, &regs));
+	MUST(ioctl(vm->vcpu[0], KVM_GET_SREGS, &sregs));
+	MUST(ioctl(vm->vcpu[0], KVM_GET_VCPU_EVENTS, &events));
+	CHECK(!memcmp(&regs, &run->s.regs.regs, sizeof(regs)));
+	CHECK(!memcmp(&sregs, &run->s.regs.sregs, sizeof(sregs)));
+	CHECK(!memcmp(&events, &run->s.regs.events, sizeof(events)));
+	EQUAL(run->s.regs.regs.rbx, 1);
+
+	/* What is not dirty is not taken; what is, is, and stays so once only. */
+	run->s.regs.regs.rbx = 100;
+	expect_sync(vm, 0, 5);
+	EQUAL(run->s.regs.regs.rbx, 2);
+	run->s.regs.regs.rbx = 100;
+	run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+	expect_sync(vm, 0, 5);
+	EQUAL(run->s.regs.regs.rbx, 101);
+	EQUAL(run->kvm_dirty_regs, 0);
+
+	/* What is not valid is not given. */
+	run->kvm_valid_regs = 0;
+	run->s.regs.regs.rbx = 7;
+	expect_sync(vm, 0, 5);
+	EQUAL(run->s.regs.regs.rbx, 7);
+
+	/* Each set travels alone. */
+	run->s.regs.sregs = sregs;
+	run->s.regs.sregs.cr2 = 0x1234;
+	run->kvm_dirty_regs = KVM_SYNC_X86_SREGS;
+	run->kvm_valid_regs = KVM_SYNC_X86_SREGS;
+	expect_sync(vm, 0, 5);
+	EQUAL(run->s.regs.sregs.cr2, 0x1234);
+	EQUAL(run->s.regs.regs.rbx, 7);
+	run->kvm_valid_regs = 0;
+	run->s.regs.events = events;
+	run->s.regs.events.nmi.masked = 1;
+	run->kvm_dirty_regs = KVM_SYNC_X86_EVENTS;
+	expect_sync(vm, 0, 5);
+	MUST(ioctl(vm->vcpu[0], KVM_GET_VCPU_EVENTS, &events));
+	EQUAL(events.nmi.masked, 1);
+	MUST(ioctl(vm->vcpu[0], KVM_GET_REGS, &regs));
+	EQUAL(regs.rbx, 104);
+}
+
+const struct row optin_rows[] = {
+	{ "opt-in: coalesced writes, errors", coalesced_errors },
+	{ "opt-in: coalesced writes", coalesced },
+	{ "opt-in: coalesced writes, full ring", coalesced_full },
+	{ "opt-in: coalesced writes, bad index", coalesced_bad_index },
+	{ "opt-in: coalesced writes, string", coalesced_string },
+	{ "opt-in: registers in kvm_run, errors", sync_regs_errors },
+	{ "opt-in: registers in kvm_run", sync_regs },
+	{ NULL, NULL },
+};
