@@ -194,7 +194,7 @@ struct vmm_backend {
 	int (*set_msr)(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
 	bool (*has_msr)(u32 index);		/* emulated or switched by the backend on this machine */
 	int (*get_feature_msr)(u32 index, u64 *data);
-	void (*msr_intercept)(struct vmm_vcpu *vcpu, u32 msr, bool read, bool write);	/* true: exit */
+	void (*msr_filter_changed)(struct vmm_vcpu *vcpu);	/* what may not exit: vmm_msr_allowed() */
 	void (*cpuid_changed)(struct vmm_vcpu *vcpu);
 	void (*filter_cpuid)(struct kvm_cpuid_entry2 *e);	/* remove what this backend cannot give */
 

@@ -68,6 +68,8 @@ int vmm_check_extension(struct vmm_vm *vm, unsigned long cap)
 	case KVM_CAP_HALT_POLL:
 	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
 	case KVM_CAP_COALESCED_PIO:
+	case KVM_CAP_X86_USER_SPACE_MSR:
+	case KVM_CAP_X86_MSR_FILTER:
 	case KVM_CAP_SREGS2:
 	case KVM_CAP_BINARY_STATS_FD:
 		return 1;
@@ -155,6 +157,8 @@ int vmm_enable_cap_vm(struct vmm_vm *vm, const struct kvm_enable_cap *cap)
 			return -EINVAL;
 		WRITE_ONCE(vm->halt_poll_ns, arg);
 		return 0;
+	case KVM_CAP_X86_USER_SPACE_MSR:
+		return vmm_set_msr_exits(vm, arg);
 	case KVM_CAP_EXCEPTION_PAYLOAD:
 		WRITE_ONCE(vm->exception_payload, arg);
 		return 0;

@@ -380,6 +380,7 @@ static enum emul_status op_set_dr(struct emul *e, unsigned int nr, u64 val)
 	return or_gp(vmm_set_dr(to_vcpu(e), nr, val));
 }
 
+/* The registers that other instructions use: RDMSR and WRMSR are vmm_rdmsr()'s, vmm_wrmsr()'s. */
 static enum emul_status op_get_msr(struct emul *e, u32 index, u64 *val)
 {
 	struct vmm_msr msr = { .index = index };
@@ -761,6 +762,21 @@ static bool is_hypercall(const struct emul_insn *in)
 	       (in->modrm == 0xc1 || in->modrm == 0xd9);
 }
 
+/* RDMSR and WRMSR may need user space: the exits' handlers know how. */
+static bool is_msr_access(const struct emul *e)
+{
+	return e->insn.map == EMUL_MAP_0F && (e->insn.opcode == 0x30 || e->insn.opcode == 0x32) &&
+	       !e->cpl;
+}
+
+static int access_msr(struct vmm_emulation *em)
+{
+	struct vmm_vcpu *vcpu = em->vcpu;
+
+	vcpu->exit.insn_len = em->e.insn.len;
+	return em->e.insn.opcode == 0x32 ? vmm_rdmsr(vcpu) : vmm_wrmsr(vcpu);
+}
+
 static int skip(struct vmm_emulation *em)
 {
 	struct emul *e = &em->e;
@@ -831,6 +847,8 @@ int vmm_emulate(struct vmm_vcpu *vcpu, gpa_t gpa, u32 flags)
 		return fail(em, true);
 	if (st == EMUL_OK && (flags & VMM_EMUL_SKIP))
 		return skip(em);
+	if (st == EMUL_OK && is_msr_access(&em->e))
+		return access_msr(em);
 	if (st == EMUL_OK)
 		st = execute(em);
 	return finish(em, st);

@@ -40,6 +40,8 @@ static int serve_requests(struct vmm_vcpu *vcpu)
 	}
 	if (vmm_check_request(vcpu, VMM_REQ_NMI))
 		vmm_collect_nmis(vcpu);
+	if (vmm_check_request(vcpu, VMM_REQ_MSR_FILTER))
+		vmm_backend.msr_filter_changed(vcpu);
 	if (vmm_check_request(vcpu, VMM_REQ_SCAN_IOAPIC))
 		vmm_lapic_scan_ioapic(vcpu);
 	if (vmm_check_request(vcpu, VMM_REQ_TRIPLE_FAULT)) {

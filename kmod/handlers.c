@@ -135,31 +135,6 @@ static int skip_or_gp(struct vmm_vcpu *vcpu, int fault)
 	return vmm_skip_instruction(vcpu);
 }
 
-static int handle_rdmsr(struct vmm_vcpu *vcpu)
-{
-	struct vmm_msr msr = { .index = vmm_reg(vcpu, VMM_RCX) };
-	int r = vmm_msr_get(vcpu, &msr);
-
-	trace_vmm_msr(vcpu->id, false, msr.index, msr.data, r);
-	if (!r) {
-		vmm_set_reg(vcpu, VMM_RAX, (u32)msr.data);
-		vmm_set_reg(vcpu, VMM_RDX, msr.data >> 32);
-	}
-	return skip_or_gp(vcpu, r);
-}
-
-static int handle_wrmsr(struct vmm_vcpu *vcpu)
-{
-	struct vmm_msr msr = {
-		.index = vmm_reg(vcpu, VMM_RCX),
-		.data = (u32)vmm_reg(vcpu, VMM_RAX) | (u64)vmm_reg(vcpu, VMM_RDX) << 32,
-	};
-	int r = vmm_msr_set(vcpu, &msr);
-
-	trace_vmm_msr(vcpu->id, true, msr.index, msr.data, r);
-	return skip_or_gp(vcpu, r);
-}
-
 static int handle_xsetbv(struct vmm_vcpu *vcpu)
 {
 	u32 index = vmm_reg(vcpu, VMM_RCX);
@@ -447,8 +422,8 @@ int (*const vmm_exit_handlers[VMM_NR_EXITS])(struct vmm_vcpu *vcpu) = {
 	[VMM_EXIT_LMSW]			= handle_lmsw,
 	[VMM_EXIT_DR]			= handle_dr,
 	[VMM_EXIT_IO]			= handle_io,
-	[VMM_EXIT_RDMSR]		= handle_rdmsr,
-	[VMM_EXIT_WRMSR]		= handle_wrmsr,
+	[VMM_EXIT_RDMSR]		= vmm_rdmsr,
+	[VMM_EXIT_WRMSR]		= vmm_wrmsr,
 	[VMM_EXIT_XSETBV]		= handle_xsetbv,
 	[VMM_EXIT_MEMORY]		= handle_memory,
 	[VMM_EXIT_MMIO]			= handle_mmio,

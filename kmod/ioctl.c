@@ -207,6 +207,7 @@ TYPED(vm, vm_irqfd, struct kvm_irqfd, vmm_irqfd)
 TYPED(vm, vm_ioeventfd, struct kvm_ioeventfd, vmm_ioeventfd)
 TYPED(vm, vm_coalesce, struct kvm_coalesced_mmio_zone, vmm_coalesced_register)
 TYPED(vm, vm_uncoalesce, struct kvm_coalesced_mmio_zone, vmm_coalesced_unregister)
+TYPED(vm, vm_msr_filter, struct kvm_msr_filter, vmm_set_msr_filter)
 TYPED(vm, vm_get_pit2, struct kvm_pit_state2, vmm_pit_get)
 TYPED(vm, vm_set_pit2, struct kvm_pit_state2, vmm_pit_set)
 TYPED(vm, vm_set_clock, struct kvm_clock_data, vmm_clock_set)
@@ -345,6 +346,7 @@ static const struct row vm_rows[] = {
 	VM_ROW(KVM_SET_GSI_ROUTING,		0,				vm_set_routing),
 	VM_ROW(KVM_SIGNAL_MSI,			ARG_IN,				vm_signal_msi),
 	VM_ROW(KVM_IRQFD,			ARG_IN,				vm_irqfd),
+	VM_ROW(KVM_X86_SET_MSR_FILTER,		ARG_IN | LOCK_VM,		vm_msr_filter),
 	VM_ROW(KVM_REGISTER_COALESCED_MMIO,	ARG_IN | LOCK_SLOTS,		vm_coalesce),
 	VM_ROW(KVM_UNREGISTER_COALESCED_MMIO,	ARG_IN | LOCK_SLOTS,		vm_uncoalesce),
 	VM_ROW(KVM_IOEVENTFD,			ARG_IN,				vm_ioeventfd),

@@ -24,6 +24,9 @@ int vmm_create_vm(unsigned long type);
 /* vcpu.c */
 int vmm_create_vcpu(struct vmm_vm *vm, unsigned long id);
 void vmm_vcpu_destroy(struct vmm_vcpu *vcpu);
+/* msr_exit.c */
+int vmm_set_msr_filter(struct vmm_vm *vm, const struct kvm_msr_filter *user);
+int vmm_set_msr_exits(struct vmm_vm *vm, u64 mask);
 /* caps.c */
 int vmm_check_extension(struct vmm_vm *vm, unsigned long cap);	/* vm NULL: on /dev/vmm */
 int vmm_enable_cap_vm(struct vmm_vm *vm, const struct kvm_enable_cap *cap);

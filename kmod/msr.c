@@ -455,7 +455,7 @@ static bool canonical(struct vmm_vcpu *vcpu, u64 address)
  * User space may write zero to, and read, any register the list names, whether or
  * not this machine or this guest's CPUID has it: snapshots from elsewhere restore that way.
  */
-static int unknown_msr(struct vmm_msr *msr, bool write)
+static int unknown_msr(struct vmm_msr *msr, bool write, int r)
 {
 	unsigned int i;
 
@@ -467,7 +467,7 @@ static int unknown_msr(struct vmm_msr *msr, bool write)
 			}
 		}
 	}
-	return 1;
+	return r;
 }
 
 /**
@@ -475,7 +475,7 @@ static int unknown_msr(struct vmm_msr *msr, bool write)
  * @vcpu: vCPU thread, loaded, SRCU held
  * @msr: index and host in, data out
  *
- * Return: 0, or 1: #GP for a guest, the end of the list for user space.
+ * Return: 0; 1 or VMM_MSR_UNKNOWN: #GP for a guest, the end of the list for user space.
  */
 int vmm_msr_get(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 {
@@ -490,7 +490,7 @@ int vmm_msr_get(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 		if (r == VMM_MSR_UNKNOWN)
 			r = vmm_backend.get_msr(vcpu, msr);
 	}
-	return r == 0 ? 0 : unknown_msr(msr, false);
+	return r == 0 ? 0 : unknown_msr(msr, false, r);
 }
 
 /**
@@ -498,7 +498,7 @@ int vmm_msr_get(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
  * @vcpu: vCPU thread, loaded, SRCU held
  * @msr: index, data and host in
  *
- * Return: 0, or 1: #GP for a guest, the end of the list for user space.
+ * Return: 0; 1 or VMM_MSR_UNKNOWN: #GP for a guest, the end of the list for user space.
  */
 int vmm_msr_set(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 {
@@ -515,7 +515,7 @@ int vmm_msr_set(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 		if (r == VMM_MSR_UNKNOWN)
 			r = vmm_backend.set_msr(vcpu, msr);
 	}
-	return r == 0 ? 0 : unknown_msr(msr, true);
+	return r == 0 ? 0 : unknown_msr(msr, true, r);
 }
 
 /**

@@ -87,6 +87,7 @@ static void vm_free(struct vmm_vm *vm)
 	for (i = 0; i < vm->online_vcpus; i++)
 		vmm_vcpu_destroy(vm->vcpus[i]);
 	vmm_backend.vm_destroy(vm);
+	vmm_msr_filter_free(vm);
 	vmm_memory_destroy(vm);
 	cleanup_srcu_struct(&vm->irq_srcu);
 	cleanup_srcu_struct(&vm->srcu);

@@ -83,6 +83,7 @@ enum vmm_request {
 	VMM_REQ_TRIPLE_FAULT,
 	VMM_REQ_NMI,
 	VMM_REQ_TIMER,			/* a LAPIC timer expired: deliver it */
+	VMM_REQ_MSR_FILTER,		/* the filter changed: what is intercepted follows */
 	VMM_REQ_SCAN_IOAPIC,		/* EOI interest changed: vmm_lapic_scan_ioapic() */
 	VMM_REQ_DEAD,			/* the VM was killed */
 	VMM_NR_REQUESTS,
@@ -189,6 +190,7 @@ struct vmm_vcpu {
 	/* Exit */
 	struct vmm_exit exit;			/* [v] the last one, filled by the backend */
 	struct vmm_io_completion io;
+	unsigned long msr_exit_rip;		/* [v] RIP of the RDMSR or WRMSR that user space answers */
 	int eoi_exit_vector;			/* split irqchip: EOI user space wants to see, -1 none */
 	int user_irq;				/* KVM_INTERRUPT with a split irqchip, -1 none */
 	unsigned long resume_work_deadline;	/* jiffies: return-to-user work served by then */
@@ -246,6 +248,8 @@ struct vmm_vm {
 	unsigned long tss_addr;			/* KVM_SET_TSS_ADDR, gpa */
 	u64 identity_map_addr;
 	u32 bsp_vcpu_id;
+	struct vmm_msr_filter __rcu *msr_filter;	/* msr_exit.c: read under SRCU, written under lock */
+	u32 msr_exits;				/* KVM_MSR_EXIT_REASON_*: failures for user space */
 	u32 disabled_exits;
 	u32 halt_poll_ns;
 	bool exit_on_emulation_error, exception_payload;
@@ -465,6 +469,12 @@ struct vmm_msr {
 	u64 data;
 	bool host;		/* from an ioctl: skip the checks guests are held to */
 };
+
+/* msr_exit.c: the guest's RDMSR and WRMSR, as exit handlers; SRCU held */
+int vmm_rdmsr(struct vmm_vcpu *vcpu);
+int vmm_wrmsr(struct vmm_vcpu *vcpu);
+bool vmm_msr_allowed(struct vmm_vcpu *vcpu, u32 index, bool write);	/* by user space's filter */
+void vmm_msr_filter_free(struct vmm_vm *vm);
 
 /* 0; 1: the guest gets #GP (an ioctl stops counting); VMM_MSR_UNKNOWN: nobody knows it. */
 #define VMM_MSR_UNKNOWN		2

@@ -67,14 +67,8 @@ static int msrpm_bit(u32 msr)
 	return -1;
 }
 
-/**
- * svm_msr_intercept() - choose whether the guest's accesses to an MSR exit
- * @vcpu: vcpu->mutex held
- * @msr: its index
- * @read: RDMSR exits
- * @write: WRMSR exits
- */
-void svm_msr_intercept(struct vmm_vcpu *vcpu, u32 msr, bool read, bool write)
+/* Choose whether the guest's RDMSR and WRMSR of an MSR exit; what the filter denies does. */
+static void intercept(struct vmm_vcpu *vcpu, u32 msr, bool read, bool write)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	int bit = msrpm_bit(msr);
@@ -82,6 +76,8 @@ void svm_msr_intercept(struct vmm_vcpu *vcpu, u32 msr, bool read, bool write)
 
 	if (WARN_ON_ONCE(bit < 0))
 		return;
+	read |= !vmm_msr_allowed(vcpu, msr, false);
+	write |= !vmm_msr_allowed(vcpu, msr, true);
 	word = &svm->msrpm[bit / 32];
 	*word &= ~(3u << (bit % 32));
 	*word |= ((u32)read | (u32)write << 1) << (bit % 32);
@@ -112,7 +108,7 @@ void svm_msr_reset(struct svm_vcpu *svm)
 
 	memset(svm->msrpm, 0xff, PAGE_SIZE << MSRPM_ORDER);
 	for (i = 0; i < ARRAY_SIZE(passed); i++)
-		svm_msr_intercept(vcpu, passed[i], false, false);
+		intercept(vcpu, passed[i], false, false);
 
 	svm->spec_ctrl_free = false;
 	vcpu->spec_ctrl = 0;
@@ -138,10 +134,22 @@ void svm_msr_cpuid_changed(struct svm_vcpu *svm)
 	if (!vcpu->caps.spec_ctrl)
 		svm->spec_ctrl_free = false;
 	allow |= svm->spec_ctrl_free;
-	svm_msr_intercept(vcpu, MSR_IA32_SPEC_CTRL, !allow, !allow);
+	intercept(vcpu, MSR_IA32_SPEC_CTRL, !allow, !allow);
 	/* Reads of the command register fault. */
-	svm_msr_intercept(vcpu, MSR_IA32_PRED_CMD, true,
-			  !(vcpu->caps.ibpb && svm_features.ibpb));
+	intercept(vcpu, MSR_IA32_PRED_CMD, true, !(vcpu->caps.ibpb && svm_features.ibpb));
+}
+
+/**
+ * svm_msr_filter_changed() - let what does not exit follow user space's filter
+ * @vcpu: vcpu->mutex held
+ */
+void svm_msr_filter_changed(struct vmm_vcpu *vcpu)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(passed); i++)
+		intercept(vcpu, passed[i], false, false);
+	svm_msr_cpuid_changed(to_svm(vcpu));
 }
 
 static u64 *vmcb_msr(struct svm_vcpu *svm, u32 index)
@@ -228,7 +236,7 @@ static int set_spec_ctrl(struct vmm_vcpu *vcpu, const struct vmm_msr *msr)
 	vcpu->spec_ctrl = msr->data;
 	if (msr->data && vcpu->caps.spec_ctrl) {
 		svm->spec_ctrl_free = true;
-		svm_msr_intercept(vcpu, MSR_IA32_SPEC_CTRL, false, false);
+		intercept(vcpu, MSR_IA32_SPEC_CTRL, false, false);
 	}
 	return 0;
 }

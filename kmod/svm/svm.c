@@ -771,7 +771,7 @@ const struct vmm_backend svm_backend = {
 	.get_msr = svm_get_msr,
 	.set_msr = svm_set_msr,
 	.has_msr = svm_has_msr,
-	.msr_intercept = svm_msr_intercept,
+	.msr_filter_changed = svm_msr_filter_changed,
 	.cpuid_changed = svm_cpuid_changed,
 	.filter_cpuid = svm_filter_cpuid,
 

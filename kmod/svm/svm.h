@@ -160,7 +160,7 @@ void svm_msr_reset(struct svm_vcpu *svm);
 int svm_get_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
 int svm_set_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
 bool svm_has_msr(u32 index);
-void svm_msr_intercept(struct vmm_vcpu *vcpu, u32 msr, bool read, bool write);
+void svm_msr_filter_changed(struct vmm_vcpu *vcpu);
 void svm_msr_cpuid_changed(struct svm_vcpu *svm);
 u32 *svm_msrpm_alloc(void);
 void svm_msrpm_free(u32 *msrpm);

@@ -327,7 +327,7 @@ int vmx_get_feature_msr(u32 index, u64 *data)
 #define BITMAP_WRITE	0x800
 
 /**
- * vmx_msr_intercept() - does the guest's access to an MSR exit
+ * vmx_msr_intercept() - does the guest's access to an MSR exit; what the filter denies does
  * @vcpu: any time
  * @msr: index
  * @read: true: RDMSR exits
@@ -342,6 +342,8 @@ void vmx_msr_intercept(struct vmm_vcpu *vcpu, u32 msr, bool read, bool write)
 		bitmap += BITMAP_HIGH;
 	else if (msr > 0x1fff)
 		return;
+	read |= !vmm_msr_allowed(vcpu, msr, false);
+	write |= !vmm_msr_allowed(vcpu, msr, true);
 	if (read)
 		__set_bit(bit, (unsigned long *)bitmap);
 	else
@@ -372,4 +374,19 @@ void vmx_msr_bitmap_init(struct vmx_vcpu *vmx)
 	for (i = 0; i < ARRAY_SIZE(direct); i++)
 		vmx_msr_intercept(&vmx->vcpu, direct[i], false, false);
 	vmx_msr_intercept(&vmx->vcpu, MSR_IA32_TSC, false, true);
+}
+
+/**
+ * vmx_msr_filter_changed() - let what does not exit follow user space's filter
+ * @vcpu: loaded
+ *
+ * IA32_PRED_CMD exits until the next write, as at first.
+ */
+void vmx_msr_filter_changed(struct vmm_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	vmx_msr_bitmap_init(vmx);
+	if (vmx->spec_ctrl_direct)
+		vmx_msr_intercept(vcpu, MSR_IA32_SPEC_CTRL, false, false);
 }

@@ -585,7 +585,7 @@ const struct vmm_backend vmx_backend = {
 	.set_msr		= vmx_set_msr,
 	.has_msr		= vmx_has_msr,
 	.get_feature_msr	= vmx_get_feature_msr,
-	.msr_intercept		= vmx_msr_intercept,
+	.msr_filter_changed	= vmx_msr_filter_changed,
 	.cpuid_changed		= vmx_cpuid_changed,
 	.filter_cpuid		= vmx_filter_cpuid,
 

@@ -161,6 +161,7 @@ int vmx_set_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
 bool vmx_has_msr(u32 index);
 int vmx_get_feature_msr(u32 index, u64 *data);
 void vmx_msr_intercept(struct vmm_vcpu *vcpu, u32 msr, bool read, bool write);
+void vmx_msr_filter_changed(struct vmm_vcpu *vcpu);
 
 /* tlb.c */
 u16 vmx_vpid_alloc(void);

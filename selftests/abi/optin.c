@@ -293,6 +293,227 @@ static void sync_regs(void)
 	EQUAL(regs.rbx, 104);
 }
 
+/* ---- MSR filters and exits -------------------------------------------------------------------- */
+
+#define MSR_NOWHERE	0x474f4f00	/* no such register */
+#define MSR_LSTAR_	0xc0000082	/* passed through where it can be */
+#define MSR_MTRR_	0x2ff
+#define ALL_REASONS	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \
+			 KVM_MSR_EXIT_REASON_FILTER)
+
+static int msr_exits(struct vm *vm, uint64_t reasons)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_USER_SPACE_MSR, .args[0] = reasons };
+
+	return ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+}
+
+static int msr_filter(struct vm *vm, uint32_t flags, uint32_t range_flags, uint32_t base,
+		      uint32_t count, void *bitmap)
+{
+	struct kvm_msr_filter filter = {
+		.flags = flags,
+		.ranges[0] = { .flags = range_flags, .nmsrs = count, .base = base, .bitmap = bitmap },
+	};
+
+	return ioctl(vm->fd, KVM_X86_SET_MSR_FILTER, &filter);
+}
+
+static void msr_errors(void)
+{
+	static uint8_t bits[0x1000];
+	struct vm *vm = vm_new(0);
+	unsigned int i;
+	char key[48];
+
+	ask("cap exits", ioctl(dev, KVM_CHECK_EXTENSION, KVM_CAP_X86_USER_SPACE_MSR));
+	ask("cap filter", ioctl(dev, KVM_CHECK_EXTENSION, KVM_CAP_X86_MSR_FILTER));
+	for (i = 0; i < 64; i += i < 5 ? 1 : 11) {
+		snprintf(key, sizeof(key), "reason %u", i);
+		ask(key, msr_exits(vm, 1ull << i));
+		snprintf(key, sizeof(key), "filter flag %u", i & 31);
+		ask(key, msr_filter(vm, 1u << (i & 31), 3, 0, 8, bits));
+		snprintf(key, sizeof(key), "range flag %u", i & 31);
+		ask(key, msr_filter(vm, 0, 1u << (i & 31), 0, 8, bits));
+	}
+	ask("range without flags", msr_filter(vm, 0, 0, 0, 8, bits));
+	ask("empty range without flags", msr_filter(vm, 0, 0, 0, 0, bits));
+	ask("empty range with odd flags", msr_filter(vm, 0, 8, 0, 0, bits));
+	ask("nothing allowed, no range", msr_filter(vm, KVM_MSR_FILTER_DEFAULT_DENY, 3, 0, 0, bits));
+	ask("longest bitmap", msr_filter(vm, 0, 3, 0, 0x600 * 8, bits));
+	ask("bitmap too long", msr_filter(vm, 0, 3, 0, 0x600 * 8 + 1, bits));
+	ask("4 G of MSRs", msr_filter(vm, 0, 3, 0, ~0u, bits));
+	ask("bitmap from nowhere", msr_filter(vm, 0, 3, 0, 8, (void *)8));
+	ask("filter from nowhere", ioctl(vm->fd, KVM_X86_SET_MSR_FILTER, (void *)8));
+	ask("range that wraps", msr_filter(vm, 0, 3, ~0u - 3, 64, bits));
+}
+
+/* Read and write one register with what is in v[0]: results from v[1] on. */
+static void one_msr_guest(void)
+{
+	for (;;) {
+		guest.v[2] = 0xabcd;
+		guest.v[1] = TRY("rdmsr; movl %%eax, (%%rdi); movl %%edx, 4(%%rdi)",
+				 : "c" ((uint32_t)guest.v[0]), "D" (&guest.v[2])
+				 : "rax", "rdx", "memory");
+		sync_host(1);
+		guest.v[4] = TRY("wrmsr", : "c" ((uint32_t)guest.v[0]), "a" (0x11223000), "d" (0x7fff)
+				 : "memory");
+		sync_host(2);
+	}
+}
+
+static void describe_msr_exit(struct vm *vm, const char *key, unsigned int step)
+{
+	struct kvm_run *run = vm->run[0];
+	char k[80];
+
+	snprintf(k, sizeof(k), "%s, step %u", key, step);
+	if (run->exit_reason == KVM_EXIT_X86_RDMSR)
+		answer(k, "RDMSR exit, reason %u, %#x, data %#llx, error %u", run->msr.reason,
+		       run->msr.index, run->msr.data, run->msr.error);
+	else if (run->exit_reason == KVM_EXIT_X86_WRMSR)
+		answer(k, "WRMSR exit, reason %u, %#x, data %#llx, error %u", run->msr.reason,
+		       run->msr.index, run->msr.data, run->msr.error);
+	else
+		answer(k, "exit %s", exit_name(run->exit_reason));
+}
+
+/* Run until the guest has done both, answering its exits with data and error. */
+static void both_accesses(struct vm *vm, const char *key, uint32_t msr, uint64_t data, int error)
+{
+	struct kvm_run *run = vm->run[0];
+	unsigned int step = 0;
+	char k[80];
+
+	guest.v[0] = msr;
+	for (;;) {
+		MUST(ioctl(vm->vcpu[0], KVM_RUN, 0));
+		describe_msr_exit(vm, key, ++step);
+		CHECK(step < 8);
+		if (run->exit_reason == KVM_EXIT_IO) {
+			EQUAL(run->io.port, SYNC_PORT);
+			if (*(uint32_t *)io_data(vm, 0) == 2)
+				break;
+		} else if (run->exit_reason == KVM_EXIT_X86_RDMSR) {
+			run->msr.data = data;
+			run->msr.error = error;
+		} else if (run->exit_reason == KVM_EXIT_X86_WRMSR) {
+			run->msr.error = error;
+		} else {
+			fail("exit %s", exit_name(run->exit_reason));
+		}
+	}
+	snprintf(k, sizeof(k), "%s, read", key);
+	answer(k, "vector %lld, %#llx", (long long)guest.v[1], (unsigned long long)guest.v[2]);
+	snprintf(k, sizeof(k), "%s, written", key);
+	answer(k, "vector %lld", (long long)guest.v[4]);
+}
+
+static const struct {
+	const char *name;
+	uint32_t index;
+} some_msrs[] = {
+	{ "unknown", MSR_NOWHERE }, { "LSTAR", MSR_LSTAR_ }, { "MTRR", MSR_MTRR_ },
+	{ "x2APIC", 0x802 },
+};
+
+static struct vm *msr_vm(void)
+{
+	struct vm *vm = vm_new(WITH_IRQCHIP);
+
+	if (ioctl(dev, KVM_CHECK_EXTENSION, KVM_CAP_X86_MSR_FILTER) <= 0)
+		skip("no KVM_CAP_X86_MSR_FILTER");
+	vcpu_call(vm, 0, one_msr_guest);
+	return vm;
+}
+
+/* Every reason alone, with everything that can go wrong. */
+static void msr_exit_reasons(void)
+{
+	struct vm *vm = msr_vm();
+	unsigned int reasons, i;
+	char key[48];
+
+	for (reasons = 0; reasons < 8; reasons++) {
+		MUST(msr_exits(vm, reasons));
+		for (i = 0; i < ARRAY_SIZE(some_msrs); i++) {
+			set_msr(vm, 0, MSR_LSTAR_, 0x1000);
+			snprintf(key, sizeof(key), "%s, reasons %u", some_msrs[i].name, reasons);
+			both_accesses(vm, key, some_msrs[i].index, 0x123456789abcdef0, 0);
+		}
+	}
+	MUST(msr_exits(vm, ALL_REASONS));
+	both_accesses(vm, "refused by user space", MSR_NOWHERE, 1, 1);
+}
+
+/* A filter stops what would not have exited, and what would; its absence stops nothing. */
+static void msr_filtered(void)
+{
+	static const struct {
+		const char *name;
+		uint32_t flags, range_flags;
+		uint8_t bits;
+	} filters[] = {
+		{ "all allowed", 0, 3, 0xff }, { "deny both", 0, 3, 0 }, { "deny reads", 0, 1, 0 },
+		{ "deny writes", 0, 2, 0 }, { "deny the others", 1, 3, 0xff },
+		{ "deny the others' writes", 1, 1, 0xff }, { "odd ones", 0, 3, 0xaa },
+		{ "even ones", 0, 3, 0x55 },
+	};
+	struct vm *vm = msr_vm();
+	unsigned int i, j, exits;
+	uint8_t bits[8];
+	char key[64];
+
+	for (exits = 0; exits < 2; exits++) {
+		MUST(msr_exits(vm, exits ? KVM_MSR_EXIT_REASON_FILTER : 0));
+		for (i = 0; i < ARRAY_SIZE(filters); i++) {
+			for (j = 1; j < ARRAY_SIZE(some_msrs); j++) {
+				uint32_t base = some_msrs[j].index & ~7;
+
+				memset(bits, filters[i].bits, sizeof(bits));
+				MUST(msr_filter(vm, filters[i].flags, filters[i].range_flags, base,
+						8, bits));
+				set_msr(vm, 0, MSR_LSTAR_, 0x1000);
+				snprintf(key, sizeof(key), "%s, %s, exits %u", some_msrs[j].name,
+					 filters[i].name, exits);
+				both_accesses(vm, key, some_msrs[j].index, 0x5a5a, 0);
+				/* User space itself is not filtered. */
+				EQUAL(get_msr(vm, 0, MSR_LSTAR_) & 0xfff, 0);
+			}
+		}
+	}
+	MUST(msr_filter(vm, 0, 3, 0, 0, NULL));
+	both_accesses(vm, "no filter any more", MSR_LSTAR_, 0, 0);
+	EQUAL(get_msr(vm, 0, MSR_LSTAR_), 0x7fff11223000);
+}
+
+/* While user space thinks, the vCPU's state is as before the instruction; it may be moved. */
+static void msr_exit_state(void)
+{
+	struct vm *vm = msr_vm();
+	struct kvm_regs regs;
+
+	MUST(msr_exits(vm, ALL_REASONS));
+	guest.v[0] = MSR_NOWHERE;
+	run_until(vm, 0, KVM_EXIT_X86_RDMSR);
+	MUST(ioctl(vm->vcpu[0], KVM_GET_REGS, &regs));
+	EQUAL(*(uint16_t *)regs.rip, 0x320f);
+	vm->run[0]->msr.data = 0x8765432112345678;
+	vm->run[0]->immediate_exit = 1;
+	EQUAL(ioctl(vm->vcpu[0], KVM_RUN, 0), -1);
+	vm->run[0]->immediate_exit = 0;
+	MUST(ioctl(vm->vcpu[0], KVM_GET_REGS, &regs));
+	EQUAL(regs.rax, 0x12345678);
+	EQUAL(regs.rdx, 0x87654321);
+	EQUAL(*(uint16_t *)(regs.rip - 2), 0x320f);
+	expect_sync(vm, 0, 1);
+	run_until(vm, 0, KVM_EXIT_X86_WRMSR);
+	EQUAL(vm->run[0]->msr.data, 0x7fff11223000);
+	expect_sync(vm, 0, 2);
+	EQUAL(guest.v[4], ~0ull);
+}
+
 const struct row optin_rows[] = {
 	{ "opt-in: coalesced writes, errors", coalesced_errors },
 	{ "opt-in: coalesced writes", coalesced },
@@ -301,5 +522,9 @@ const struct row optin_rows[] = {
 	{ "opt-in: coalesced writes, string", coalesced_string },
 	{ "opt-in: registers in kvm_run, errors", sync_regs_errors },
 	{ "opt-in: registers in kvm_run", sync_regs },
+	{ "opt-in: MSR filter and exit errors", msr_errors },
+	{ "opt-in: MSR exits by reason", msr_exit_reasons },
+	{ "opt-in: MSR filter", msr_filtered },
+	{ "opt-in: state at an MSR exit", msr_exit_state },
 	{ NULL, NULL },
 };
