@@ -4,6 +4,7 @@
  * is not here answers 0: nothing pretends. Documentation/abi.md lists them all.
  */
 #include <linux/cpumask.h>
+#include <linux/sched/stat.h>
 
 #include "vmm.h"
 #include "ioctl.h"
@@ -11,6 +12,8 @@
 #define X2APIC_API_FLAGS	(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
 #define DIRTY_LOG_FLAGS		(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
 #define CLOCK_FLAGS		(KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC)
+
+#define HYPERCALL_EXITS		BIT(KVM_HC_MAP_GPA_RANGE)
 
 /**
  * vmm_check_extension() - KVM_CHECK_EXTENSION
@@ -72,11 +75,16 @@ int vmm_check_extension(struct vmm_vm *vm, unsigned long cap)
 	case KVM_CAP_X86_MSR_FILTER:
 	case KVM_CAP_SREGS2:
 	case KVM_CAP_BINARY_STATS_FD:
+	case KVM_CAP_ENFORCE_PV_FEATURE_CPUID:
 		return 1;
 	case KVM_CAP_SYNC_REGS:
 		return KVM_SYNC_X86_VALID_FIELDS;
 	case KVM_CAP_COALESCED_MMIO:
 		return KVM_COALESCED_MMIO_PAGE_OFFSET;
+	case KVM_CAP_STEAL_TIME:
+		return sched_info_on();
+	case KVM_CAP_EXIT_HYPERCALL:
+		return HYPERCALL_EXITS;
 	case KVM_CAP_XCRS:
 		return boot_cpu_has(X86_FEATURE_XSAVE);
 	case KVM_CAP_XSAVE2:
@@ -159,6 +167,11 @@ int vmm_enable_cap_vm(struct vmm_vm *vm, const struct kvm_enable_cap *cap)
 		return 0;
 	case KVM_CAP_X86_USER_SPACE_MSR:
 		return vmm_set_msr_exits(vm, arg);
+	case KVM_CAP_EXIT_HYPERCALL:
+		if (arg & ~(u64)HYPERCALL_EXITS)
+			return -EINVAL;
+		WRITE_ONCE(vm->hypercall_exits, arg);
+		return 0;
 	case KVM_CAP_EXCEPTION_PAYLOAD:
 		WRITE_ONCE(vm->exception_payload, arg);
 		return 0;
@@ -173,13 +186,21 @@ int vmm_enable_cap_vm(struct vmm_vm *vm, const struct kvm_enable_cap *cap)
 }
 
 /**
- * vmm_enable_cap_vcpu() - KVM_ENABLE_CAP on a vCPU: there is none to enable yet
- * @vcpu: unused
- * @cap: what to enable
+ * vmm_enable_cap_vcpu() - KVM_ENABLE_CAP on a vCPU
+ * @vcpu: vcpu->mutex held
+ * @cap: what to enable, with its arguments
  *
- * Return: -EINVAL.
+ * Return: 0; -EINVAL for an unknown capability or flags.
  */
 int vmm_enable_cap_vcpu(struct vmm_vcpu *vcpu, const struct kvm_enable_cap *cap)
 {
-	return -EINVAL;
+	if (cap->flags)
+		return -EINVAL;
+	switch (cap->cap) {
+	case KVM_CAP_ENFORCE_PV_FEATURE_CPUID:
+		vcpu->pv_enforced = cap->args[0];
+		return 0;
+	default:
+		return -EINVAL;
+	}
 }

@@ -102,6 +102,15 @@ static inline int vmm_compat_follow_pfn(struct vm_area_struct *vma, unsigned lon
 	return 0;
 }
 
+/* ---- vcpu.c: preemption ---- */
+
+/* Is @task, which leaves its CPU, still to run? 6.12 lets sleepers stay on the queue for a while. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#define vmm_compat_preempted(task)	task_is_runnable(task)
+#else
+#define vmm_compat_preempted(task)	((task)->on_rq)
+#endif
+
 /* 6.8: the count, always 1, went away. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
 #define vmm_eventfd_signal(ctx)	eventfd_signal(ctx)
@@ -117,6 +126,14 @@ static inline int vmm_compat_follow_pfn(struct vm_area_struct *vma, unsigned lon
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
 #define immediate_exit	immediate_exit__unsafe
+#endif
+
+/* 6.4: the word that says whether the caller was in 64-bit mode became a word of flags. */
+#ifdef KVM_EXIT_HYPERCALL_LONG_MODE
+#define vmm_compat_hypercall_mode(run, wide)	\
+	((run)->hypercall.flags = (wide) ? KVM_EXIT_HYPERCALL_LONG_MODE : 0)
+#else
+#define vmm_compat_hypercall_mode(run, wide)	((run)->hypercall.longmode = (wide))
 #endif
 
 #endif /* VMM_COMPAT_H */

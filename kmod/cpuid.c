@@ -7,6 +7,7 @@
  * least tolerates it, the backend can give it to a guest, and the tables below, the
  * knowledge of this module, say that nothing more is needed.
  */
+#include <linux/sched/stat.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/uaccess.h>
@@ -24,7 +25,10 @@
 /* Only what works: see para/. */
 #define PV_FEATURES	(BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_NOP_IO_DELAY) |	\
 			 BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_PV_EOI) |	\
-			 BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT))
+			 BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT) |			\
+			 BIT(KVM_FEATURE_STEAL_TIME) | BIT(KVM_FEATURE_PV_TLB_FLUSH) |	\
+			 BIT(KVM_FEATURE_PV_UNHALT) | BIT(KVM_FEATURE_PV_SEND_IPI) |	\
+			 BIT(KVM_FEATURE_PV_SCHED_YIELD) | BIT(KVM_FEATURE_POLL_CONTROL))
 
 enum reg { EAX, EBX, ECX, EDX };
 
@@ -450,6 +454,9 @@ static void add_paravirtual(void)
 	e = add(KVM_CPUID_FEATURES, 0, false);
 	clear(e);
 	e->eax = PV_FEATURES;
+	/* The flag that a flush is asked for with stands in the page of steal time. */
+	if (!sched_info_on())
+		e->eax &= ~(BIT(KVM_FEATURE_STEAL_TIME) | BIT(KVM_FEATURE_PV_TLB_FLUSH));
 }
 
 /* Features that need something else, and this host or backend lacks it. */

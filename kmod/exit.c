@@ -12,6 +12,7 @@
 #include <linux/uaccess.h>
 
 #include "guest_state.h"
+#include "halt_poll.h"
 #include "vmm.h"
 #include "ioctl.h"
 #include "trace.h"
@@ -27,6 +28,8 @@ static int serve_requests(struct vmm_vcpu *vcpu)
 	if (vmm_test_request(vcpu, VMM_REQ_DEAD))
 		return -EIO;
 	vmm_check_request(vcpu, VMM_REQ_KICK);
+	if (vmm_check_request(vcpu, VMM_REQ_STEAL))
+		vmm_steal_update(vcpu);
 	vmm_flush_vcpu_requests(vcpu);
 	if (vmm_check_request(vcpu, VMM_REQ_CLOCK_UPDATE)) {
 		int r = vmm_clock_update(vcpu);
@@ -172,6 +175,7 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 	vmm_fpu_exit(vcpu);
 	smp_store_mb(vcpu->mode, VMM_OUTSIDE_GUEST);
 	vcpu->stats.exits++;
+	vcpu->between_insns = vcpu->exit.reason == VMM_EXIT_INTR;
 	/*
 	 * A host interrupt that ended the guest's turn is taken here, on the
 	 * guest's time; ours starts after it.
@@ -209,23 +213,61 @@ static bool must_wake(struct vmm_vcpu *vcpu)
 	       vmm_test_request(vcpu, VMM_REQ_DEAD) || vmm_test_request(vcpu, VMM_REQ_KICK);
 }
 
-/* Wake-ups often follow a halt closely; looking for a while is cheaper than sleeping. */
-static bool poll_for_wake(struct vmm_vcpu *vcpu)
+static void sleep_until_woken(struct vmm_vcpu *vcpu)
 {
-	ktime_t end;
+	prepare_to_rcuwait(&vcpu->wait);
+	for (;;) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (must_wake(vcpu))
+			break;
+		schedule();
+	}
+	finish_rcuwait(&vcpu->wait);
+}
 
-	if (!READ_ONCE(vcpu->vm->halt_poll_ns) || num_online_cpus() == 1)
-		return false;
-	end = ktime_add_ns(ktime_get(), READ_ONCE(vcpu->vm->halt_poll_ns));
+/* Look for a wake-up for as long as @until, unless somebody else can use the CPU. */
+static bool poll_until(struct vmm_vcpu *vcpu, u64 until)
+{
 	do {
-		if (must_wake(vcpu)) {
-			vcpu->stats.halt_poll_success++;
+		if (must_wake(vcpu))
 			return true;
-		}
 		cpu_relax();
-	} while (!need_resched() && ktime_before(ktime_get(), end));
-	vcpu->stats.halt_poll_fail++;
-	return false;
+	} while (single_task_running() && !need_resched() && ktime_get_ns() < until);
+	return must_wake(vcpu);
+}
+
+/* HLT: poll for a while that adapts to what the halts are like, then sleep. */
+static void wait_halted(struct vmm_vcpu *vcpu)
+{
+	u32 max = vcpu->no_halt_poll ? 0 : READ_ONCE(vcpu->vm->halt_poll_ns);
+	u32 window = min(vcpu->halt_poll_ns, max);
+	u64 start = ktime_get_ns(), now = start;
+	bool woken = false;
+
+	if (window) {
+		woken = poll_until(vcpu, start + window);
+		now = ktime_get_ns();
+		vcpu->stats.halt_attempted_poll++;
+		vcpu->stats.halt_successful_poll += woken;
+		if (woken)
+			vcpu->stats.halt_poll_success_ns += now - start;
+		else
+			vcpu->stats.halt_poll_fail_ns += now - start;
+	}
+	if (!woken) {
+		u64 slept = now;
+
+		sleep_until_woken(vcpu);
+		now = ktime_get_ns();
+		vcpu->stats.halt_wait_ns += now - slept;
+	}
+	vcpu->halt_poll_ns = vmm_halt_poll_window(window, now - start, max);
+}
+
+static void leave_halt(struct vmm_vcpu *vcpu)
+{
+	vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+	WRITE_ONCE(vcpu->unhalted, false);
 }
 
 /*
@@ -238,16 +280,10 @@ static int sleep_halted(struct vmm_vcpu *vcpu, int *srcu)
 	struct vmm_vm *vm = vcpu->vm;
 
 	srcu_read_unlock(&vm->srcu, *srcu);
-	if (vcpu->mp_state != KVM_MP_STATE_HALTED || !poll_for_wake(vcpu)) {
-		prepare_to_rcuwait(&vcpu->wait);
-		for (;;) {
-			set_current_state(TASK_INTERRUPTIBLE);
-			if (must_wake(vcpu))
-				break;
-			schedule();
-		}
-		finish_rcuwait(&vcpu->wait);
-	}
+	if (vcpu->mp_state == KVM_MP_STATE_HALTED)
+		wait_halted(vcpu);
+	else
+		sleep_until_woken(vcpu);
 	*srcu = srcu_read_lock(&vm->srcu);
 
 	vmm_check_request(vcpu, VMM_REQ_KICK);
@@ -259,7 +295,7 @@ static int sleep_halted(struct vmm_vcpu *vcpu, int *srcu)
 	if (vcpu->lapic)
 		vmm_lapic_accept_events(vcpu);
 	if (vcpu->mp_state == KVM_MP_STATE_HALTED && vmm_has_events(vcpu))
-		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+		leave_halt(vcpu);
 	vmm_make_request(vcpu, VMM_REQ_EVENT);
 	return 1;
 }
@@ -279,7 +315,7 @@ int vmm_halt(struct vmm_vcpu *vcpu)
 	}
 	vcpu->mp_state = KVM_MP_STATE_HALTED;
 	if (vmm_has_events(vcpu)) {
-		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+		leave_halt(vcpu);
 		vmm_make_request(vcpu, VMM_REQ_EVENT);
 	}
 	return 1;
@@ -411,6 +447,7 @@ int vmm_vcpu_run(struct vmm_vcpu *vcpu)
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
 	vcpu->run->flags = 0;
+	vmm_note_thread(vcpu);
 	vmm_vcpu_load(vcpu);
 	vmm_fpu_load(vcpu);
 	srcu = srcu_read_lock(&vm->srcu);

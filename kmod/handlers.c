@@ -96,7 +96,7 @@ static int skip(struct vmm_vcpu *vcpu)
 
 static int handle_pause(struct vmm_vcpu *vcpu)
 {
-	yield();
+	vmm_on_spin(vcpu);
 	return 1;	/* the backend has moved RIP, or the loop exit is not an instruction */
 }
 

@@ -343,7 +343,7 @@ bool vmm_has_events(struct vmm_vcpu *vcpu)
 	if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED ||
 	    vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED)
 		return false;
-	if (vcpu->exception.pending || vcpu->exception.injected)
+	if (vcpu->exception.pending || vcpu->exception.injected || READ_ONCE(vcpu->unhalted))
 		return true;
 	if (atomic_read(&vcpu->nmi_queued) || vcpu->nmi_pending)
 		if (vmm_backend.nmi_allowed(vcpu) || !vmm_backend.get_nmi_mask(vcpu))

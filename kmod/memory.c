@@ -615,3 +615,55 @@ int vmm_gpa_cache_read(struct vmm_vm *vm, struct vmm_gpa_cache *c, void *data, u
 		return -EFAULT;
 	return 0;
 }
+
+/**
+ * vmm_gpa_cache_write_atomic() - vmm_gpa_cache_write() that does not sleep.
+ * @vm: SRCU held; current's mm is the VM's; any context but NMI
+ * @c: initialised
+ * @data: from where
+ * @offset: in the place
+ * @len: bytes; offset + len are inside
+ *
+ * Return: 0, or -EFAULT, also when the memory is not resident.
+ */
+int vmm_gpa_cache_write_atomic(struct vmm_vm *vm, struct vmm_gpa_cache *c, const void *data,
+			       u32 offset, u32 len)
+{
+	if ((u64)offset + len > c->len || gpa_cache_fill(vm, c) ||
+	    (c->slot->flags & KVM_MEM_READONLY))
+		return -EFAULT;
+	if (copy_to_user_nofault((void __user *)(c->hva + offset), data, len))
+		return -EFAULT;
+	vmm_mark_dirty(vm, c->slot, c->gpa >> PAGE_SHIFT);
+	return 0;
+}
+
+/**
+ * vmm_gpa_cache_xchg_byte() - Exchange a byte of a place, atomically for everybody.
+ * @vm: SRCU held; current's mm is the VM's; may sleep
+ * @c: initialised
+ * @offset: in the place
+ * @byte: what to put there; becomes what was there
+ *
+ * Return: 0 or -EFAULT.
+ */
+int vmm_gpa_cache_xchg_byte(struct vmm_vm *vm, struct vmm_gpa_cache *c, u32 offset, u8 *byte)
+{
+	u8 __user *p;
+	int err = -EFAULT;
+
+	if (offset >= c->len || gpa_cache_fill(vm, c) || (c->slot->flags & KVM_MEM_READONLY))
+		return -EFAULT;
+	p = (u8 __user *)(c->hva + offset);
+	if (!user_access_begin(p, sizeof(*p)))
+		return -EFAULT;
+	asm volatile("1: xchgb %[byte], %[mem]\n"
+		     "   xorl %[err], %[err]\n"
+		     "2:\n" _ASM_EXTABLE_UA(1b, 2b)
+		     : [byte] "+q" (*byte), [mem] "+m" (*(u8 __force *)p), [err] "+r" (err)
+		     : : "memory", "cc");
+	user_access_end();
+	if (!err)
+		vmm_mark_dirty(vm, c->slot, c->gpa >> PAGE_SHIFT);
+	return err;
+}

@@ -55,6 +55,12 @@ static const struct desc vm_descs[] = {
 
 #define VCPU(field)	COUNT(vmm_vcpu_stats, field)
 
+/* Nanoseconds, as KVM gives them: seconds with an exponent. */
+#define VCPU_NS(field)								\
+	{ .flags = KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_SECONDS |		\
+		   KVM_STATS_BASE_POW10, .exponent = -9,			\
+	  .size = 1, .offset = offsetof(struct vmm_vcpu_stats, field), .name = #field }
+
 /* One line of the exit profile: how often, and for how long in host TSC ticks. */
 #define PROFILE(reason, text)							\
 	{ .flags = KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE |		\
@@ -75,8 +81,11 @@ static const struct desc vcpu_descs[] = {
 	VCPU(nmi_window_exits),
 	VCPU(halt_exits),
 	VCPU(halt_wakeup),
-	VCPU(halt_poll_success),
-	VCPU(halt_poll_fail),
+	VCPU(halt_attempted_poll),
+	VCPU(halt_successful_poll),
+	VCPU_NS(halt_poll_success_ns),
+	VCPU_NS(halt_poll_fail_ns),
+	VCPU_NS(halt_wait_ns),
 	VCPU(request_irq_exits),
 	VCPU(irq_exits),
 	VCPU(irq_injections),
@@ -90,9 +99,11 @@ static const struct desc vcpu_descs[] = {
 	VCPU(pf_fixed),
 	VCPU(pf_mmio),
 	VCPU(tlb_flush),
+	VCPU(pv_tlb_flush),
 	VCPU(preemption_reported),
 	VCPU(req_event),
 	VCPU(directed_yield_attempted),
+	VCPU(directed_yield_successful),
 	PROFILE(NONE, "none"),
 	PROFILE(INTR, "intr"),
 	PROFILE(NMI, "nmi"),

@@ -12,11 +12,12 @@
 struct vmm_vcpu_stats {
 	u64 exits;
 	u64 io_exits, mmio_exits, signal_exits, irq_window_exits, nmi_window_exits;
-	u64 halt_exits, halt_wakeup, halt_poll_success, halt_poll_fail;
+	u64 halt_exits, halt_wakeup, halt_attempted_poll, halt_successful_poll;
+	u64 halt_poll_success_ns, halt_poll_fail_ns, halt_wait_ns;
 	u64 request_irq_exits, irq_exits, irq_injections, nmi_injections;
 	u64 host_state_reload, fpu_reload, insn_emulation, insn_emulation_fail, hypercalls;
-	u64 pf_taken, pf_fixed, pf_mmio, tlb_flush, preemption_reported;
-	u64 req_event, directed_yield_attempted;
+	u64 pf_taken, pf_fixed, pf_mmio, tlb_flush, pv_tlb_flush, preemption_reported;
+	u64 req_event, directed_yield_attempted, directed_yield_successful;
 	/* Exit profile: number and time by normalised reason (time in host TSC ticks). */
 	u64 exit_count[VMM_NR_EXITS];
 	u64 exit_ticks[VMM_NR_EXITS];

@@ -27,6 +27,7 @@ bool vmm_vcpu_wake(struct vmm_vcpu *vcpu)
 {
 	if (!rcuwait_wake_up(&vcpu->wait))
 		return false;
+	WRITE_ONCE(vcpu->ready, true);
 	vcpu->stats.halt_wakeup++;
 	return true;
 }
@@ -105,6 +106,7 @@ static void load_on(struct vmm_vcpu *vcpu, int cpu)
 	vmm_backend.vcpu_load(vcpu, cpu);
 	WRITE_ONCE(vcpu->cpu, cpu);
 	vmm_clock_vcpu_load(vcpu, cpu);
+	vmm_steal_load(vcpu);
 	if (vcpu->last_cpu != cpu) {
 		vmm_flush_vcpu_moved(vcpu);
 		vmm_lapic_migrate_timer(vcpu);
@@ -121,12 +123,22 @@ static void unload(struct vmm_vcpu *vcpu)
 
 static void sched_in(struct preempt_notifier *pn, int cpu)
 {
-	load_on(container_of(pn, struct vmm_vcpu, preempt_notifier), cpu);
+	struct vmm_vcpu *vcpu = container_of(pn, struct vmm_vcpu, preempt_notifier);
+
+	WRITE_ONCE(vcpu->ready, false);
+	load_on(vcpu, cpu);
 }
 
 static void sched_out(struct preempt_notifier *pn, struct task_struct *next)
 {
-	unload(container_of(pn, struct vmm_vcpu, preempt_notifier));
+	struct vmm_vcpu *vcpu = container_of(pn, struct vmm_vcpu, preempt_notifier);
+
+	if (vmm_compat_preempted(current)) {
+		WRITE_ONCE(vcpu->preempted_in_kernel, vmm_backend.cpl(vcpu) == 0);
+		WRITE_ONCE(vcpu->ready, true);
+		vmm_steal_preempted(vcpu);
+	}
+	unload(vcpu);
 }
 
 static struct preempt_ops vcpu_preempt_ops = {
@@ -242,6 +254,8 @@ void vmm_vcpu_reset(struct vmm_vcpu *vcpu, bool init)
 	/* What the guest registered with us is gone with its kernel. */
 	vmm_clock_vcpu_reset(vcpu);
 	vmm_pv_eoi_reset(vcpu);
+	vmm_steal_reset(vcpu);
+	WRITE_ONCE(vcpu->unhalted, false);
 	vmm_cpuid_update_runtime(vcpu);
 	vmm_make_request(vcpu, VMM_REQ_TLB_FLUSH_GUEST);
 	vmm_make_request(vcpu, VMM_REQ_EVENT);
@@ -316,6 +330,8 @@ static const struct file_operations vcpu_fops = {
 void vmm_vcpu_destroy(struct vmm_vcpu *vcpu)
 {
 	vmm_emulation_destroy(vcpu);
+	vmm_forget_thread(vcpu);
+	vmm_steal_destroy(vcpu);
 	vmm_pv_eoi_destroy(vcpu);
 	vmm_clock_vcpu_destroy(vcpu);
 	vmm_lapic_destroy(vcpu);
@@ -347,6 +363,7 @@ static struct vmm_vcpu *vcpu_alloc(struct vmm_vm *vm, int id)
 	vcpu->tsc_khz = vm->default_tsc_khz;
 	vmm_msr_vcpu_create(vcpu);
 	mutex_init(&vcpu->mutex);
+	spin_lock_init(&vcpu->thread_lock);
 	rcuwait_init(&vcpu->wait);
 	preempt_notifier_init(&vcpu->preempt_notifier, &vcpu_preempt_ops);
 	r = vmm_backend.vcpu_create(vcpu);
@@ -373,6 +390,9 @@ static struct vmm_vcpu *vcpu_alloc(struct vmm_vm *vm, int id)
 	if (r)
 		goto fail;
 	r = vmm_pv_eoi_create(vcpu);
+	if (r)
+		goto fail;
+	r = vmm_steal_create(vcpu);
 	if (r)
 		goto fail;
 	r = vmm_emulation_create(vcpu);

@@ -210,6 +210,8 @@ int vmm_get_mp_state(struct vmm_vcpu *vcpu, struct kvm_mp_state *mp)
 	if (vcpu->lapic)
 		vmm_lapic_accept_events(vcpu);
 	mp->mp_state = vcpu->mp_state;
+	if (mp->mp_state == KVM_MP_STATE_HALTED && READ_ONCE(vcpu->unhalted))
+		mp->mp_state = KVM_MP_STATE_RUNNABLE;
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include <linux/slab.h>
 
 #include "vmm.h"
+#include "halt_poll.h"
 #include "ioctl.h"
 
 /**
@@ -152,7 +153,7 @@ static struct vmm_vm *vm_alloc(void)
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
 	vm->identity_map_addr = 0xfffbc000;	/* KVM's default */
-	vm->halt_poll_ns = 200000;
+	vm->halt_poll_ns = VMM_HALT_POLL_DEFAULT;
 	snprintf(vm->name, sizeof(vm->name), "%s-%d", "vm", task_pid_nr(current));
 	r = init_srcu_struct(&vm->srcu);
 	if (r)

@@ -80,6 +80,7 @@ enum vmm_request {
 	VMM_REQ_TLB_FLUSH,		/* all of this guest's translations */
 	VMM_REQ_TLB_FLUSH_GUEST,	/* the guest's own (linear) translations */
 	VMM_REQ_CLOCK_UPDATE,		/* rewrite the kvmclock page */
+	VMM_REQ_STEAL,			/* rewrite the steal time page; may ask for a TLB flush */
 	VMM_REQ_TRIPLE_FAULT,
 	VMM_REQ_NMI,
 	VMM_REQ_TIMER,			/* a LAPIC timer expired: deliver it */
@@ -152,6 +153,15 @@ struct vmm_vcpu {
 	struct preempt_notifier preempt_notifier;
 	struct rcuwait wait;			/* halted vCPU sleeps here */
 	bool loaded;				/* [v] between vcpu_load and vcpu_put */
+	bool between_insns;			/* [v] the last exit had nothing to emulate */
+	spinlock_t thread_lock;			/* leaf; the next */
+	struct pid *thread;			/* who ran it last */
+	bool ready;				/* its thread wants a CPU and has none: racy */
+	bool preempted_in_kernel;		/* ... and the guest was at CPL 0 */
+	bool spinning, spin_skipped;		/* in vmm_on_spin(), and passed over once: racy */
+	u32 halt_poll_ns;			/* [v] how long to poll in HLT before sleeping */
+	bool no_halt_poll;			/* [v] MSR_KVM_POLL_CONTROL: the guest polls itself */
+	bool unhalted;				/* [a] KVM_HC_KICK_CPU: the next HLT does not halt */
 	bool launched_once;			/* [v] KVM_RUN has entered the guest */
 	sigset_t sigset;
 	bool sigset_active;
@@ -201,6 +211,8 @@ struct vmm_vcpu {
 	u64 tsc_khz;				/* [v] virtual frequency, kHz */
 	struct vmm_kvmclock *kvmclock;		/* para/kvmclock.c's state */
 	struct vmm_pv_eoi *pv_eoi;		/* para/pv_eoi.c's */
+	struct vmm_steal *steal;		/* para/steal.c's */
+	bool pv_enforced;			/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
 
 	struct vmm_cpuid cpuid;			/* [v] as set by KVM_SET_CPUID2 */
 	struct vmm_guest_caps caps;		/* [v] derived from it */
@@ -251,9 +263,11 @@ struct vmm_vm {
 	struct vmm_msr_filter __rcu *msr_filter;	/* msr_exit.c: read under SRCU, written under lock */
 	u32 msr_exits;				/* KVM_MSR_EXIT_REASON_*: failures for user space */
 	u32 disabled_exits;
-	u32 halt_poll_ns;
+	u32 halt_poll_ns;			/* KVM_CAP_HALT_POLL: the most, 0 none */
+	unsigned int last_boosted;		/* index: where directed yield starts to look; racy */
 	bool exit_on_emulation_error, exception_payload;
 	u64 disabled_quirks;
+	u32 hypercall_exits;			/* KVM_CAP_EXIT_HYPERCALL: numbers, as bits */
 	u32 default_tsc_khz;
 	struct vmm_vm_stats stats;
 	void *vendor;				/* the backend's VM-wide state */
@@ -541,5 +555,15 @@ void vmm_pv_eoi_destroy(struct vmm_vcpu *vcpu);
  */
 void vmm_pv_eoi_sync_to(struct vmm_vcpu *vcpu);
 void vmm_pv_eoi_sync_from(struct vmm_vcpu *vcpu);
+void vmm_note_thread(struct vmm_vcpu *vcpu);	/* KVM_RUN */
+void vmm_forget_thread(struct vmm_vcpu *vcpu);
+void vmm_on_spin(struct vmm_vcpu *vcpu);	/* PAUSE in a loop; may sleep */
+int vmm_steal_create(struct vmm_vcpu *vcpu);
+void vmm_steal_destroy(struct vmm_vcpu *vcpu);
+void vmm_steal_reset(struct vmm_vcpu *vcpu);
+void vmm_steal_load(struct vmm_vcpu *vcpu);	/* preemption off; a run queue may be locked */
+void vmm_steal_preempted(struct vmm_vcpu *vcpu);	/* a run queue is locked */
+void vmm_steal_new_thread(struct vmm_vcpu *vcpu);
+void vmm_steal_update(struct vmm_vcpu *vcpu);	/* VMM_REQ_STEAL */
 
 #endif /* VMM_H */

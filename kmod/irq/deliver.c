@@ -138,20 +138,43 @@ void vmm_apic_map_free(struct vmm_vm *vm)
 	kvfree(map);
 }
 
+/* May the map be believed about physical ids? RCU held. */
+static bool map_knows_physical(struct vmm_vm *vm, const struct vmm_apic_map *map)
+{
+	return map && !map->physical_clash &&
+	       map->nr_vcpus == smp_load_acquire(&vm->online_vcpus);
+}
+
+/**
+ * vmm_vcpu_by_apic_id() - whose LAPIC has this id now?
+ * @vm: any context
+ * @apic_id: the id
+ *
+ * Return: the vCPU; NULL: nobody with an enabled LAPIC.
+ */
 struct vmm_vcpu *vmm_vcpu_by_apic_id(struct vmm_vm *vm, u32 apic_id)
 {
-	struct vmm_vcpu *vcpu, *found = NULL;
+	struct vmm_lapic *found = NULL;
+	struct vmm_apic_map *map;
+	struct vmm_vcpu *vcpu;
 	unsigned int i;
 
+	rcu_read_lock();
+	map = rcu_dereference(vm->irqchip.apic_map);
+	if (map_knows_physical(vm, map)) {
+		if (apic_id <= map->max_id)
+			found = map->physical[array_index_nospec(apic_id, map->max_id + 1)];
+		rcu_read_unlock();
+		return found ? found->vcpu : NULL;
+	}
+	rcu_read_unlock();
 	vmm_for_each_vcpu(i, vcpu, vm) {
 		struct vmm_lapic *lapic = vcpu->lapic;
 
-		if (lapic && lapic_enabled(lapic) && lapic_id(lapic) == apic_id) {
-			found = vcpu;
-			break;
-		}
+		if (lapic && lapic_enabled(lapic) && lapic_id(lapic) == apic_id)
+			return vcpu;
 	}
-	return found;
+	return NULL;
 }
 
 /* ---- matching ------------------------------------------------------------ */
@@ -467,4 +490,45 @@ void lapic_send_ipi(struct vmm_lapic *lapic, u32 icr, u32 dest)
 		return;
 	}
 	vmm_apic_deliver(lapic->vcpu->vm, lapic, &msg);
+}
+
+/**
+ * vmm_apic_send_bitmap() - an IPI to any LAPICs of a range of ids (KVM_HC_SEND_IPI)
+ * @vm: any context
+ * @bitmap: two words of @width bits: who of the ids from @first on
+ * @width: 32 or 64
+ * @first: APIC id of bit 0
+ * @icr: ICR bits 31:0; destination mode and shorthand are 0
+ *
+ * Return: the number of LAPICs that accepted it; -EINVAL for a destination in @icr;
+ * -EOPNOTSUPP without LAPICs here.
+ */
+int vmm_apic_send_bitmap(struct vmm_vm *vm, const u64 bitmap[2], unsigned int width, u32 first,
+			 u32 icr)
+{
+	struct vmm_irq_msg msg = {
+		.mode = icr & APIC_DM_FIXED_MASK,
+		.vector = icr & APIC_VECTOR_MASK,
+		.level = icr & APIC_INT_LEVELTRIG,
+		.assert = icr & APIC_INT_ASSERT,
+	};
+	int i, bit, count = 0;
+
+	if (icr & (APIC_DEST_LOGICAL | APIC_DEST_ALLBUT))
+		return -EINVAL;
+	if (!vmm_irqchip_in_module(&vm->irqchip))
+		return -EOPNOTSUPP;
+	for (i = 0; i < 2; i++) {
+		u64 left = bitmap[i];
+
+		for (; left; left &= left - 1) {
+			struct vmm_vcpu *vcpu;
+
+			bit = __ffs64(left);
+			vcpu = vmm_vcpu_by_apic_id(vm, first + i * width + bit);
+			if (vcpu)
+				count += vmm_apic_accept(vcpu->lapic, &msg);
+		}
+	}
+	return count;
 }

@@ -115,6 +115,9 @@ struct vmm_gpa_cache {
 int vmm_gpa_cache_init(struct vmm_vm *vm, struct vmm_gpa_cache *c, u64 gpa, u32 len);
 int vmm_gpa_cache_write(struct vmm_vm *vm, struct vmm_gpa_cache *c, const void *data, u32 offset, u32 len);
 int vmm_gpa_cache_read(struct vmm_vm *vm, struct vmm_gpa_cache *c, void *data, u32 offset, u32 len);
+int vmm_gpa_cache_write_atomic(struct vmm_vm *vm, struct vmm_gpa_cache *c, const void *data,
+			       u32 offset, u32 len);
+int vmm_gpa_cache_xchg_byte(struct vmm_vm *vm, struct vmm_gpa_cache *c, u32 offset, u8 *byte);
 
 /* ---- the page tables (mmu/) ---------------------------------------------- */
 

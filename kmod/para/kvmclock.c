@@ -309,18 +309,6 @@ static void write_wall_clock(struct vmm_vm *vm, u64 gpa)
 }
 
 /**
- * vmm_kvmclock_msr() - is it one of kvmclock's?
- * @index: MSR number
- *
- * Return: true for both pairs.
- */
-bool vmm_kvmclock_msr(u32 index)
-{
-	return index == MSR_KVM_WALL_CLOCK || index == MSR_KVM_WALL_CLOCK_NEW ||
-	       index == MSR_KVM_SYSTEM_TIME || index == MSR_KVM_SYSTEM_TIME_NEW;
-}
-
-/**
  * vmm_kvmclock_msr_get() - read one
  * @vcpu: its thread
  * @msr: index checked; data is filled

@@ -45,12 +45,27 @@ int vmm_tsc_init(void);
 void vmm_tsc_exit(void);
 
 /* kvmclock.c */
-bool vmm_kvmclock_msr(u32 index);
 int vmm_kvmclock_msr_get(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
 int vmm_kvmclock_msr_set(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
 
 /* pv_eoi.c */
 u64 vmm_pv_eoi_get(struct vmm_vcpu *vcpu);
 int vmm_pv_eoi_set(struct vmm_vcpu *vcpu, u64 data);
+
+/* yield.c */
+void vmm_yield_hint(struct vmm_vcpu *vcpu, struct vmm_vcpu *target);
+
+/* steal.c */
+u64 vmm_steal_get(struct vmm_vcpu *vcpu);
+int vmm_steal_set(struct vmm_vcpu *vcpu, u64 data);
+
+/*
+ * May this guest use a feature (KVM_FEATURE_*)? Without KVM_CAP_ENFORCE_PV_FEATURE_CPUID
+ * what its CPUID says does not matter, as with KVM.
+ */
+static inline bool vmm_pv_has(struct vmm_vcpu *vcpu, unsigned int feature)
+{
+	return !vcpu->pv_enforced || (vcpu->caps.pv_features & BIT(feature));
+}
 
 #endif /* VMM_PARA_H */

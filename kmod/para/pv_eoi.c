@@ -71,15 +71,16 @@ u64 vmm_pv_eoi_get(struct vmm_vcpu *vcpu)
 int vmm_pv_eoi_set(struct vmm_vcpu *vcpu, u64 data)
 {
 	struct vmm_pv_eoi *pv = vcpu->pv_eoi;
+	struct vmm_gpa_cache cache = { };
 
 	if (data & RESERVED)
 		return 1;
+	if ((data & KVM_MSR_ENABLED) &&
+	    vmm_gpa_cache_init(vcpu->vm, &cache, data & ~(u64)KVM_MSR_ENABLED, 1))
+		return 1;
 	/* An offer still standing belongs to the old address. */
 	vmm_pv_eoi_sync_from(vcpu);
-	pv->msr = 0;
-	if ((data & KVM_MSR_ENABLED) &&
-	    vmm_gpa_cache_init(vcpu->vm, &pv->cache, data & ~(u64)KVM_MSR_ENABLED, 1))
-		return 1;
+	pv->cache = cache;
 	pv->msr = data;
 	return 0;
 }

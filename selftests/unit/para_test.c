@@ -9,6 +9,7 @@
 #include <linux/kvm.h>
 
 #include "cpuid_lookup.h"
+#include "halt_poll.h"
 #include "para/timescale.h"
 
 /* ---- kvmclock's scale ------------------------------------------------------------- */
@@ -70,6 +71,57 @@ START_TEST(tsc_write_within_a_second_matches)
 	/* Around zero the difference wraps, and is still small. */
 	ck_assert(vmm_tsc_matches(~0ull, 5, khz));
 	ck_assert(vmm_tsc_matches(5, ~0ull, khz));
+}
+END_TEST
+
+/* ---- polling in HLT ---------------------------------------------------------------- */
+
+#define MAX	VMM_HALT_POLL_DEFAULT
+
+START_TEST(window_opens_for_short_halts)
+{
+	unsigned int w = 0, last;
+
+	w = vmm_halt_poll_window(w, 50000, MAX);
+	ck_assert_uint_eq(w, VMM_HALT_POLL_START);
+	do {
+		last = w;
+		w = vmm_halt_poll_window(w, 50000, MAX);
+		ck_assert(w == last || w == 2 * last);
+	} while (w != last);
+	/* Once it catches the wake-up it has the right size. */
+	ck_assert_uint_ge(w, 50000);
+	ck_assert_uint_lt(w, 100000);
+	ck_assert_uint_eq(vmm_halt_poll_window(w, 100, MAX), w);
+}
+END_TEST
+
+START_TEST(window_never_exceeds_the_limit)
+{
+	unsigned int limits[] = { 1, 9999, 10000, 10001, 150000, MAX, ~0u };
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		unsigned int w = 0, n;
+
+		for (n = 0; n < 100; n++) {
+			w = vmm_halt_poll_window(w, limits[i] - 1ull, limits[i]);
+			ck_assert_uint_le(w, limits[i]);
+		}
+	}
+}
+END_TEST
+
+START_TEST(window_closes_after_a_long_halt)
+{
+	ck_assert_uint_eq(vmm_halt_poll_window(80000, MAX + 1, MAX), 0);
+	ck_assert_uint_eq(vmm_halt_poll_window(0, 1ull << 40, MAX), 0);
+}
+END_TEST
+
+START_TEST(window_stays_shut_without_polling)
+{
+	ck_assert_uint_eq(vmm_halt_poll_window(0, 0, 0), 0);
+	ck_assert_uint_eq(vmm_halt_poll_window(0, 500, 0), 0);
 }
 END_TEST
 
@@ -216,12 +268,19 @@ static Suite *para_suite(void)
 	const int rates = sizeof(rates_khz) / sizeof(rates_khz[0]);
 	Suite *s = suite_create("para");
 	TCase *clock = tcase_create("clock"), *cpuid = tcase_create("cpuid");
+	TCase *halt = tcase_create("halt");
 
 	tcase_add_loop_test(clock, scale_has_31_significant_bits, 0, rates);
 	tcase_add_loop_test(clock, scale_keeps_time, 0, rates);
 	tcase_add_loop_test(clock, scale_never_goes_back, 0, rates);
 	tcase_add_test(clock, tsc_write_within_a_second_matches);
 	suite_add_tcase(s, clock);
+
+	tcase_add_test(halt, window_opens_for_short_halts);
+	tcase_add_test(halt, window_never_exceeds_the_limit);
+	tcase_add_test(halt, window_closes_after_a_long_halt);
+	tcase_add_test(halt, window_stays_shut_without_polling);
+	suite_add_tcase(s, halt);
 
 	tcase_add_checked_fixture(cpuid, fill, NULL);
 	tcase_add_test(cpuid, lookup_finds_by_function_and_index);
