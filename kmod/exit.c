@@ -60,19 +60,29 @@ static int serve_requests(struct vmm_vcpu *vcpu)
 	return 1;
 }
 
-/* Split or no irqchip: does user space wait for the chance to inject? */
+/* With its LAPIC here, a vCPU takes an interrupt of user space's PIC when that LAPIC lets it. */
+static bool lapic_lets_user_inject(struct vmm_vcpu *vcpu)
+{
+	return smp_load_acquire(&vcpu->vm->irqchip.mode) != VMM_IRQCHIP_SPLIT ||
+	       (vcpu->user_irq < 0 && vmm_lapic_accepts_pic(vcpu));
+}
+
+/*
+ * Split or no irqchip: does user space wait for the chance to inject? Where the LAPIC
+ * lets nothing through there is no window to wait for: one opened now would end each
+ * entry before the guest's next instruction.
+ */
 static bool user_wants_irq_window(struct vmm_vcpu *vcpu)
 {
 	return vcpu->run->request_interrupt_window &&
-	       smp_load_acquire(&vcpu->vm->irqchip.mode) != VMM_IRQCHIP_FULL;
+	       smp_load_acquire(&vcpu->vm->irqchip.mode) != VMM_IRQCHIP_FULL &&
+	       lapic_lets_user_inject(vcpu);
 }
 
 static bool user_may_inject(struct vmm_vcpu *vcpu)
 {
-	if (vcpu->vm->irqchip.mode == VMM_IRQCHIP_SPLIT &&
-	    (vcpu->user_irq >= 0 || !vmm_lapic_accepts_pic(vcpu)))
-		return false;
-	return !vcpu->interrupt.injected && !vcpu->exception.injected &&
+	return lapic_lets_user_inject(vcpu) &&
+	       !vcpu->interrupt.injected && !vcpu->exception.injected &&
 	       !vcpu->exception.pending && vmm_backend.irq_allowed(vcpu);
 }
 

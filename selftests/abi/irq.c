@@ -547,6 +547,46 @@ static void split_irqchip(void)
 	expect_sync(vm, 0, DONE);
 }
 
+/*
+ * A user space that has an interrupt for a guest whose LAPIC lets none of the PIC's
+ * through: it learns that it may not inject, and the guest goes on undisturbed.
+ */
+static void split_masked_guest(void)
+{
+	uint64_t i;
+
+	lapic_on();
+	sync_host(1);
+	asm volatile("sti" : : : "memory");
+	for (i = 0; i < 100000; i++)
+		asm volatile("" : : "r" (i));
+	sync_host(2);
+	asm volatile("cli" : : : "memory");
+	lapic_write(APIC_LVT0, 0x700);		/* ExtINT */
+	asm volatile("sti" : : : "memory");
+	for (;;)
+		guest.v[0]++;
+}
+
+static void split_masked(void)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args[0] = 24 };
+	struct vm *vm = vm_new(NO_VCPU);
+
+	MUST(ioctl(vm->fd, KVM_ENABLE_CAP, &cap));
+	vm->irqchip = true;
+	vm_add_vcpu(vm);
+	vcpu_call(vm, 0, split_masked_guest);
+	expect_sync(vm, 0, 1);
+	vm->run[0]->request_interrupt_window = 1;
+	expect_sync(vm, 0, 2);
+	EQUAL(vm->run[0]->ready_for_interrupt_injection, 0);
+	/* Once the LAPIC lets it: at the first chance. */
+	run_until(vm, 0, KVM_EXIT_IRQ_WINDOW_OPEN);
+	EQUAL(vm->run[0]->ready_for_interrupt_injection, 1);
+	EQUAL(vm->run[0]->if_flag, 1);
+}
+
 /* ---- two vCPUs ----------------------------------------------------------------------------------------- */
 
 /* At 0x9000, where a SIPI of vector 9 leads: real mode, then straight to long mode. */
@@ -756,6 +796,7 @@ const struct row irq_rows[] = {
 	{ "irq: IOAPIC and MSI", ioapic },
 	{ "irq: irqfd, resampling, ioeventfd", irqfd },
 	{ "irq: split irqchip", split_irqchip },
+	{ "irq: split irqchip, a masked LAPIC and a window", split_masked },
 	{ "irq: INIT, SIPI and IPIs between two vCPUs", two_vcpus },
 	{ "irq: a vCPU waits for INIT", ap_waits },
 	{ "irq: kvmclock", kvmclock },
