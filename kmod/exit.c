@@ -43,6 +43,12 @@ static int serve_requests(struct vmm_vcpu *vcpu)
 	}
 	if (vmm_check_request(vcpu, VMM_REQ_NMI))
 		vmm_collect_nmis(vcpu);
+	if (vmm_check_request(vcpu, VMM_REQ_TPR_ACCESS)) {
+		vcpu->run->exit_reason = KVM_EXIT_TPR_ACCESS;
+		vcpu->run->tpr_access.rip = vcpu->tpr_access.rip;
+		vcpu->run->tpr_access.is_write = vcpu->tpr_access.write;
+		return 0;
+	}
 	if (vmm_check_request(vcpu, VMM_REQ_MSR_FILTER))
 		vmm_backend.msr_filter_changed(vcpu);
 	if (vmm_check_request(vcpu, VMM_REQ_SCAN_IOAPIC))
@@ -140,6 +146,8 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 		if (vcpu->lapic) {
 			vmm_lapic_update_cr8_intercept(vcpu);
 			vmm_pv_eoi_sync_to(vcpu);
+			if (unlikely(vcpu->vapic))
+				vmm_vapic_sync_to(vcpu);
 		}
 	}
 
@@ -200,6 +208,8 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 	*srcu = srcu_read_lock(&vm->srcu);
 	if (vcpu->pv_eoi)
 		vmm_pv_eoi_sync_from(vcpu);
+	if (unlikely(vcpu->vapic))
+		vmm_vapic_sync_from(vcpu);
 	reason = vcpu->exit.reason;
 	if (trace_vmm_exit_enabled())
 		trace_vmm_exit(vcpu->id, vmm_rip(vcpu), reason, vcpu->exit.hw_reason,

@@ -424,6 +424,8 @@ TYPED(vcpu, vcpu_set_debugregs, struct kvm_debugregs, vmm_set_debugregs)
 TYPED(vcpu, vcpu_guest_debug, struct kvm_guest_debug, vmm_set_guest_debug)
 TYPED(vcpu, vcpu_translate, struct kvm_translation, vmm_translate)
 TYPED(vcpu, vcpu_interrupt, struct kvm_interrupt, vmm_user_interrupt)
+TYPED(vcpu, vcpu_vapic_addr, struct kvm_vapic_addr, vmm_set_vapic_addr)
+TYPED(vcpu, vcpu_tpr_access, struct kvm_tpr_access_ctl, vmm_tpr_reporting)
 TYPED(vcpu, vcpu_enable_cap, struct kvm_enable_cap, vmm_enable_cap_vcpu)
 
 static int vcpu_run(struct vmm_vcpu *vcpu, void *arg)
@@ -529,15 +531,6 @@ static int vcpu_setup_mce(struct vmm_vcpu *vcpu, void *arg)
 	return vmm_setup_mce(vcpu, *(u64 *)arg);
 }
 
-static int vcpu_tpr_access(struct vmm_vcpu *vcpu, void *arg)
-{
-	/* The vAPIC trick for 32-bit Windows is not offered: report it off. */
-	struct kvm_tpr_access_ctl *ctl = arg;
-
-	ctl->enabled = 0;
-	return 0;
-}
-
 static int vcpu_stats_fd(struct vmm_vcpu *vcpu, void *arg)
 {
 	return vmm_stats_vcpu_fd(vcpu);
@@ -580,6 +573,7 @@ static const struct row vcpu_rows[] = {
 	VCPU_ROW(KVM_GET_TSC_KHZ,	ARG_VALUE,			vcpu_get_tsc_khz),
 	VCPU_ROW(KVM_KVMCLOCK_CTRL,	ARG_VALUE | VCPU_LOAD,		vcpu_kvmclock_ctrl),
 	VCPU_ROW(KVM_X86_SETUP_MCE,	ARG_IN | VCPU_LOAD,		vcpu_setup_mce),
+	VCPU_ROW(KVM_SET_VAPIC_ADDR,	ARG_IN | VCPU_LOAD,		vcpu_vapic_addr),
 	VCPU_ROW(KVM_TPR_ACCESS_REPORTING, ARG_IN | ARG_OUT,		vcpu_tpr_access),
 	VCPU_ROW(KVM_ENABLE_CAP,	ARG_IN | VCPU_LOAD,		vcpu_enable_cap),
 	VCPU_ROW(KVM_GET_STATS_FD,	ARG_VALUE,			vcpu_stats_fd),

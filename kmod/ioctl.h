@@ -24,6 +24,9 @@ int vmm_create_vm(unsigned long type);
 /* vcpu.c */
 int vmm_create_vcpu(struct vmm_vm *vm, unsigned long id);
 void vmm_vcpu_destroy(struct vmm_vcpu *vcpu);
+/* irq/vapic.c */
+int vmm_set_vapic_addr(struct vmm_vcpu *vcpu, const struct kvm_vapic_addr *addr);
+int vmm_tpr_reporting(struct vmm_vcpu *vcpu, const struct kvm_tpr_access_ctl *ctl);
 /* msr_exit.c */
 int vmm_set_msr_filter(struct vmm_vm *vm, const struct kvm_msr_filter *user);
 int vmm_set_msr_exits(struct vmm_vm *vm, u64 mask);

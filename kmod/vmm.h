@@ -84,6 +84,7 @@ enum vmm_request {
 	VMM_REQ_TRIPLE_FAULT,
 	VMM_REQ_NMI,
 	VMM_REQ_TIMER,			/* a LAPIC timer expired: deliver it */
+	VMM_REQ_TPR_ACCESS,		/* tell user space what vcpu->tpr_access says */
 	VMM_REQ_MSR_FILTER,		/* the filter changed: what is intercepted follows */
 	VMM_REQ_SCAN_IOAPIC,		/* EOI interest changed: vmm_lapic_scan_ioapic() */
 	VMM_REQ_DEAD,			/* the VM was killed */
@@ -201,6 +202,11 @@ struct vmm_vcpu {
 	struct vmm_exit exit;			/* [v] the last one, filled by the backend */
 	struct vmm_io_completion io;
 	unsigned long msr_exit_rip;		/* [v] RIP of the RDMSR or WRMSR that user space answers */
+	bool vapic;				/* [v] the guest has the TPR in memory: irq/vapic.c */
+	struct {				/* [v] KVM_TPR_ACCESS_REPORTING, and the last access */
+		bool report, write;
+		unsigned long rip;
+	} tpr_access;
 	int eoi_exit_vector;			/* split irqchip: EOI user space wants to see, -1 none */
 	int user_irq;				/* KVM_INTERRUPT with a split irqchip, -1 none */
 	unsigned long resume_work_deadline;	/* jiffies: return-to-user work served by then */

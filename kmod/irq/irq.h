@@ -177,6 +177,9 @@ void vmm_lapic_post_sipi(struct vmm_vcpu *vcpu);	/* as if a SIPI with vcpu->sipi
 bool vmm_lapic_events_pending(struct vmm_vcpu *vcpu);
 /* The vCPU moves to another host CPU: its hrtimer follows. */
 void vmm_lapic_migrate_timer(struct vmm_vcpu *vcpu);
+/* A TPR shared with the guest (vapic.c); around entries when vcpu->vapic is set. */
+void vmm_vapic_sync_from(struct vmm_vcpu *vcpu);
+void vmm_vapic_sync_to(struct vmm_vcpu *vcpu);
 bool vmm_lapic_accepts_pic(struct vmm_vcpu *vcpu);	/* LVT0 in ExtINT mode; LAPIC off, or none */
 /* VMM_REQ_SCAN_IOAPIC (split irqchip): which EOIs user space wants; SRCU held. */
 void vmm_lapic_scan_ioapic(struct vmm_vcpu *vcpu);

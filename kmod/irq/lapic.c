@@ -70,7 +70,13 @@ static void irr_clear(struct vmm_lapic *lapic, u8 vector)
 	irr_recheck(lapic);
 }
 
-static int lapic_highest_irr(struct vmm_lapic *lapic)
+/**
+ * lapic_highest_irr() - the highest vector that waits
+ * @lapic: any context; the answer may be outdated
+ *
+ * Return: the vector, or -1.
+ */
+int lapic_highest_irr(struct vmm_lapic *lapic)
 {
 	if (!READ_ONCE(lapic->irr_pending))
 		return -1;
@@ -317,7 +323,7 @@ void vmm_lapic_eoi(struct vmm_vcpu *vcpu)
 	trace_vmm_eoi(vcpu->id, vector);
 	__clear_bit(vector & 31, array_word(lapic, APIC_ISR, vector));
 	lapic->highest_isr = array_highest(lapic, APIC_ISR);
-	if (READ_ONCE(lapic->irr_pending))
+	if (READ_ONCE(lapic->irr_pending) || vcpu->vapic)
 		vmm_make_request(vcpu, VMM_REQ_EVENT);
 
 	if (ioapic) {
@@ -375,6 +381,25 @@ static const u64 readable_xapic = R(APIC_ARBPRI) | R(APIC_DFR) | R(APIC_ICR2);
 /* Known too, but write-only or without a function here: no illegal-address error. */
 static const u64 silent_xapic = R(APIC_EOI) | R(0xc0) | R(APIC_LVTCMCI);
 
+/* User space wants to know of the guest's accesses to the TPR: at the next entry, see vapic.c. */
+static void report_tpr_access(struct vmm_vcpu *vcpu, bool write)
+{
+	if (likely(!vcpu->tpr_access.report))
+		return;
+	vcpu->tpr_access.rip = vmm_rip(vcpu);
+	vcpu->tpr_access.write = write;
+	vmm_make_request(vcpu, VMM_REQ_TPR_ACCESS);
+}
+
+static void lapic_write_tpr(struct vmm_lapic *lapic, u32 value)
+{
+	struct vmm_vcpu *vcpu = lapic->vcpu;
+
+	lapic_set_reg(lapic, APIC_TASKPRI, value);
+	if (READ_ONCE(lapic->irr_pending) || vcpu->vapic)
+		vmm_make_request(vcpu, VMM_REQ_EVENT);
+}
+
 /* 0, or 1: no such register. */
 static int lapic_read(struct vmm_lapic *lapic, u32 offset, u32 *value)
 {
@@ -385,6 +410,10 @@ static int lapic_read(struct vmm_lapic *lapic, u32 offset, u32 *value)
 	switch (offset) {
 	case APIC_TMCCT:
 		*value = lapic_timer_count(lapic);
+		break;
+	case APIC_TASKPRI:
+		report_tpr_access(lapic->vcpu, false);
+		*value = lapic_reg(lapic, offset);
 		break;
 	case APIC_PROCPRI:
 		*value = lapic_ppr(lapic);
@@ -450,9 +479,8 @@ static int lapic_write(struct vmm_lapic *lapic, u32 offset, u32 value)
 		vmm_apic_map_rebuild(lapic->vcpu->vm);
 		return 0;
 	case APIC_TASKPRI:
-		lapic_set_reg(lapic, APIC_TASKPRI, value & 0xff);
-		if (READ_ONCE(lapic->irr_pending))
-			vmm_make_request(lapic->vcpu, VMM_REQ_EVENT);
+		report_tpr_access(lapic->vcpu, true);
+		lapic_write_tpr(lapic, value & 0xff);
 		return 0;
 	case APIC_EOI:
 		vmm_lapic_eoi(lapic->vcpu);
@@ -690,13 +718,8 @@ u64 vmm_lapic_get_tpr(struct vmm_vcpu *vcpu)
 
 void vmm_lapic_set_tpr(struct vmm_vcpu *vcpu, unsigned long cr8)
 {
-	struct vmm_lapic *lapic = vcpu->lapic;
-
-	if (!lapic)
-		return;
-	lapic_set_reg(lapic, APIC_TASKPRI, (cr8 & 0xf) << 4);
-	if (READ_ONCE(lapic->irr_pending))
-		vmm_make_request(vcpu, VMM_REQ_EVENT);
+	if (vcpu->lapic)
+		lapic_write_tpr(vcpu->lapic, (cr8 & 0xf) << 4);
 }
 
 /* ---- IA32_APIC_BASE ------------------------------------------------------ */

@@ -29,6 +29,7 @@ struct vmm_lapic {
 	atomic_t errors;		/* ESR bits not yet latched by a write to ESR */
 	unsigned long events;		/* [a] LAPIC_EVENT_* */
 	bool nmi_watchdog;		/* [v] counted in irqchip.nmi_watchdogs */
+	struct vmm_gpa_cache vapic;	/* [v] vapic.c: valid when vcpu->vapic is set */
 	DECLARE_BITMAP(eoi_vectors, 256);	/* [v] EOIs that a split IOAPIC waits for */
 
 	/* lapic_timer.c */
@@ -89,6 +90,7 @@ static inline bool lapic_tsc_deadline_mode(const struct vmm_lapic *lapic)
 }
 
 /* lapic.c */
+int lapic_highest_irr(struct vmm_lapic *lapic);
 void lapic_error(struct vmm_lapic *lapic, u32 esr_bit);
 
 /* deliver.c */

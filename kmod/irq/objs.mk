@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 vmm-y += kmod/irq/bus.o
 vmm-y += kmod/irq/coalesced.o
+vmm-y += kmod/irq/vapic.o
 vmm-y += kmod/irq/route.o
 vmm-y += kmod/irq/eventfd.o
 vmm-y += kmod/irq/irqchip.o

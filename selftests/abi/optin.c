@@ -514,6 +514,109 @@ static void msr_exit_state(void)
 	EQUAL(guest.v[4], ~0ull);
 }
 
+/* ---- the TPR of 32-bit Windows -------------------------------------------------------------- */
+
+#define TPR_WORD	(SCRATCH + 0x100)
+
+static int tpr_reporting(struct vm *vm, uint32_t enabled, uint32_t flags)
+{
+	struct kvm_tpr_access_ctl ctl = { .enabled = enabled, .flags = flags };
+
+	return ioctl(vm->vcpu[0], KVM_TPR_ACCESS_REPORTING, &ctl);
+}
+
+static int vapic_addr(struct vm *vm, uint64_t addr)
+{
+	struct kvm_vapic_addr va = { .vapic_addr = addr };
+
+	return ioctl(vm->vcpu[0], KVM_SET_VAPIC_ADDR, &va);
+}
+
+static void tpr_guest(void)
+{
+	uint32_t tpr = lapic_read(0x80);
+
+	lapic_write(0x80, tpr + 0x20);
+	lapic_write(0xf0, 0x1ff);
+	sync_host(lapic_read(0x80));
+	sync_host(lapic_read(0x80));
+}
+
+static void tpr_reports(void)
+{
+	struct vm *none = vm_new(0), *vm = vm_new(WITH_IRQCHIP);
+	struct kvm_run *run = vm->run[0];
+	struct kvm_regs regs;
+	unsigned int i;
+
+	ask("no irqchip: reporting", tpr_reporting(none, 1, 0));
+	ask("no irqchip: vAPIC", vapic_addr(none, TPR_WORD));
+	ask("flags", tpr_reporting(vm, 1, 1));
+	ask("from nowhere", ioctl(vm->vcpu[0], KVM_TPR_ACCESS_REPORTING, (void *)8));
+	MUST(tpr_reporting(vm, 1, 0));
+	vcpu_call(vm, 0, tpr_guest);
+	for (i = 0; i < 3; i++) {
+		run_until(vm, 0, KVM_EXIT_TPR_ACCESS);
+		MUST(ioctl(vm->vcpu[0], KVM_GET_REGS, &regs));
+		answer(i == 1 ? "write" : i ? "second read" : "first read",
+		       "write %u, %lld bytes before RIP", run->tpr_access.is_write,
+		       regs.rip - run->tpr_access.rip);
+	}
+	expect_sync(vm, 0, 0x20);
+	MUST(tpr_reporting(vm, 0, 0));
+	expect_sync(vm, 0, 0x20);
+}
+
+static void vapic_guest(void)
+{
+	volatile uint32_t *word = (void *)TPR_WORD;
+
+	lapic_write(0xf0, 0x1ff);
+	*word = 0x50;
+	sync_host(1);
+	lapic_write(0x300, 0x44041);			/* vector 41H to itself */
+	asm volatile("sti; nop; nop; cli" : : : "memory");
+	guest.v[0] = guest.count[0x41];
+	guest.v[1] = *word;
+	*word = 0;
+	sync_host(2);
+	asm volatile("sti; nop; nop; cli" : : : "memory");
+	guest.v[2] = guest.count[0x41];
+	guest.v[3] = *word;
+	lapic_write(0xb0, 0);
+	sync_host(3);
+	guest.v[4] = *word;
+	sync_host(4);
+}
+
+/* The guest's word is the TPR, and shows what waits and what is in service. */
+static void vapic(void)
+{
+	struct vm *vm = vm_new(WITH_IRQCHIP);
+	struct kvm_lapic_state lapic;
+	uint32_t i;
+
+	ask("capability", ioctl(dev, KVM_CHECK_EXTENSION, KVM_CAP_VAPIC));
+	ask("address without memory", vapic_addr(vm, MMIO));
+	ask("off", vapic_addr(vm, 0));
+	MUST(vapic_addr(vm, TPR_WORD));
+	vcpu_call(vm, 0, vapic_guest);
+	for (i = 1; i <= 4; i++)
+		expect_sync(vm, 0, i);
+	EQUAL(guest.v[0], 0);
+	EQUAL(guest.v[1], 0x41000050);
+	EQUAL(guest.v[2], 1);
+	EQUAL(guest.v[3], 0x00004000);
+	EQUAL(guest.v[4], 0);
+	/* Off again: the word means nothing. */
+	MUST(vapic_addr(vm, 0));
+	vm->low[TPR_WORD] = 0x70;
+	vcpu_call(vm, 0, tpr_guest);
+	expect_sync(vm, 0, 0x20);
+	MUST(ioctl(vm->vcpu[0], KVM_GET_LAPIC, &lapic));
+	EQUAL(lapic.regs[0x80], 0x20);
+}
+
 const struct row optin_rows[] = {
 	{ "opt-in: coalesced writes, errors", coalesced_errors },
 	{ "opt-in: coalesced writes", coalesced },
@@ -526,5 +629,7 @@ const struct row optin_rows[] = {
 	{ "opt-in: MSR exits by reason", msr_exit_reasons },
 	{ "opt-in: MSR filter", msr_filtered },
 	{ "opt-in: state at an MSR exit", msr_exit_state },
+	{ "opt-in: reports of TPR accesses", tpr_reports },
+	{ "opt-in: TPR in memory", vapic },
 	{ NULL, NULL },
 };
