@@ -235,8 +235,8 @@ static inline uint64_t g_rdtsc(void)
 }
 
 /*
- * For guests that never exit by themselves: Bochs leaves a guest whose IF is clear for no
- * interrupt of the host's, and the host's other threads would starve.
+ * For guests that never exit by themselves: Debian's Bochs leaves a guest whose IF is clear
+ * for no interrupt of the host's, and the host's other threads would starve.
  */
 static inline void guest_spins(void)
 {
