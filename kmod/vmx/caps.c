@@ -64,7 +64,8 @@ static const struct control secondary_control = {
 	.required = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST,
 	.optional = SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_WBINVD_EXITING |
 		    SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID |
-		    SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_TSC_SCALING,
+		    SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_TSC_SCALING |
+		    SECONDARY_EXEC_ENCLS_EXITING,
 };
 
 static const struct control exit_control = {
@@ -78,6 +79,21 @@ static const struct control entry_control = {
 	.required = VM_ENTRY_LOAD_DEBUG_CONTROLS | VM_ENTRY_IA32E_MODE |
 		    VM_ENTRY_LOAD_IA32_EFER | VM_ENTRY_LOAD_IA32_PAT,
 };
+
+/*
+ * The preemption timer counts at a wrong rate: errata AAT59, AAU65 (Westmere) and the
+ * Xeon E3-1220 v2's. Older processors that have it lack unrestricted guest.
+ */
+static bool preemption_timer_broken(void)
+{
+	switch (cpuid_eax(1) & 0x0fff3fff) {
+	case 0x20652:
+	case 0x20655:
+	case 0x306a8:
+		return true;
+	}
+	return false;
+}
 
 /* Bits 31:0 of a capability MSR must be 1 in the control, bits 63:32 may be. */
 static u32 missing_control(const struct control *c, u64 basic, u32 *result)
@@ -140,6 +156,8 @@ int vmx_negotiate(struct vmx_config *c)
 		missing = missing_control(&pin_control, basic, &c->pin);
 		if (missing)
 			lacking = &pin_control;
+		if (preemption_timer_broken())
+			c->pin &= ~PIN_BASED_VMX_PREEMPTION_TIMER;
 	}
 	if (!lacking) {
 		missing = missing_control(&exit_control, basic, &c->exit);

@@ -259,7 +259,6 @@ void vmx_vcpu_load(struct vmm_vcpu *vcpu, int cpu)
 	}
 	if (moved)
 		write_host_cpu_state(cpu);
-	vmx->host_debugctl = get_debugctlmsr();
 	vmx->l1d_unclean = true;
 }
 
@@ -281,7 +280,6 @@ void vmx_prepare_switch(struct vmm_vcpu *vcpu)
 	vmx->host_gs_sel = current->thread.gsindex;
 	savesegment(ds, vmx->host_ds_sel);
 	savesegment(es, vmx->host_es_sel);
-	store_ldt(vmx->host_ldt_sel);
 
 	/* The selector fields are null: user space's RPL is not allowed there (SDM 27.2.3). */
 	if (fs_base != vmx->vmcs_fs_base) {
@@ -290,6 +288,21 @@ void vmx_prepare_switch(struct vmm_vcpu *vcpu)
 	}
 	vmx_msr_load_guest(vmx);
 	vmx->guest_loaded = true;
+}
+
+/*
+ * An exit leaves LDTR null. Another thread may give the process its first LDT while the
+ * vCPU is loaded, so what was there before says nothing. Its descriptor comes with an IPI
+ * that loads LDTR, too; until then there may be none to load.
+ */
+static void reload_ldt(void)
+{
+#ifdef CONFIG_MODIFY_LDT_SYSCALL
+	const struct desc_struct *gdt = get_current_gdt_ro();
+
+	if (unlikely(READ_ONCE(current->mm->context.ldt)) && gdt[GDT_ENTRY_LDT].p)
+		asm volatile("lldt %w0" : : "r" (GDT_ENTRY_LDT * 8));
+#endif
 }
 
 /**
@@ -306,8 +319,7 @@ void vmx_vcpu_put(struct vmm_vcpu *vcpu)
 		return;
 	vmx->guest_loaded = false;
 	vmx_msr_load_host(vmx);
-	if (vmx->host_ldt_sel)
-		asm volatile("lldt %0" : : "rm" (vmx->host_ldt_sel));
+	reload_ldt();
 	if (vmx->host_gs_sel)
 		load_gs_index(vmx->host_gs_sel);
 	if (vmx->host_fs_sel) {

@@ -17,12 +17,14 @@ static u32 interruptibility(void)
 void vmx_inject_exception(struct vmm_vcpu *vcpu)
 {
 	const struct vmm_exception *ex = &vcpu->exception;
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	u32 info = ex->vector | INTR_INFO_VALID_MASK;
 
 	if (ex->vector == X86_TRAP_BP || ex->vector == X86_TRAP_OF) {
 		/* INT3 and INTO save the address after them (SDM 27.6.1.1). */
 		info |= INTR_TYPE_SOFT_EXCEPTION;
-		vmcs_write(VM_ENTRY_INSTRUCTION_LEN, to_vmx(vcpu)->event_insn_len ?: 1);
+		vmcs_write(VM_ENTRY_INSTRUCTION_LEN, vmx->event_insn_len ?: 1);
+		vmx->event_insn_len = 0;
 	} else {
 		info |= INTR_TYPE_HARD_EXCEPTION;
 	}
@@ -191,8 +193,10 @@ void vmx_set_shadow(struct vmm_vcpu *vcpu, u32 mask)
 		state |= GUEST_INTR_STATE_MOV_SS;
 	else if (mask & KVM_X86_SHADOW_INT_STI)
 		state |= GUEST_INTR_STATE_STI;
-	if (state != old)
-		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, state);
+	if (state == old)
+		return;
+	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, state);
+	to_vmx(vcpu)->check_single_step = true;
 }
 
 /**

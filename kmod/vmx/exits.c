@@ -119,23 +119,6 @@ static void ept_violation(struct vmx_vcpu *vmx, struct vmm_exit *e, u64 qual)
 	e->memory.access = access;
 }
 
-/*
- * Under blocking by STI or MOV SS, RFLAGS.TF must have a pending single step, or the
- * entry that gives this #DB to the guest fails (SDM 27.3.1.5). The exit did not save
- * one: the trap was the exit. An entry that injects drops it again (SDM 27.7.3).
- */
-static void keep_single_step(struct vmx_vcpu *vmx)
-{
-	struct vmm_vcpu *vcpu = &vmx->vcpu;
-
-	/* Then the blocking is lifted at the entry (vmx.c). */
-	if (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)
-		return;
-	if ((vmm_rflags(vcpu) & X86_EFLAGS_TF) && vmx_get_shadow(vcpu))
-		vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS,
-			   vmcs_read(GUEST_PENDING_DBG_EXCEPTIONS) | DR_STEP);
-}
-
 static void exception(struct vmx_vcpu *vmx, struct vmm_exit *e, u32 info, u64 qual)
 {
 	u32 type = info & INTR_INFO_INTR_TYPE_MASK;
@@ -158,7 +141,7 @@ static void exception(struct vmx_vcpu *vmx, struct vmm_exit *e, u32 info, u64 qu
 		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
 		vmx->event_insn_len = e->insn_len;
 	} else if (e->exception.vector == X86_TRAP_DB) {
-		keep_single_step(vmx);
+		vmx->check_single_step = true;	/* the exit saved none */
 	}
 }
 
@@ -245,6 +228,7 @@ void vmx_normalise(struct vmx_vcpu *vmx, u32 reason, u32 intr_info)
 	e->insn_len = 0;
 	e->in_delivery = false;
 	e->qual = 0;
+	vmx->event_insn_len = 0;
 
 	if (basic < ARRAY_SIZE(instruction_exits) && instruction_exits[basic]) {
 		e->reason = instruction_exits[basic];

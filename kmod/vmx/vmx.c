@@ -148,6 +148,8 @@ static void init_vmcs(struct vmx_vcpu *vmx)
 		vmcs_write(PLE_GAP, PLE_GAP_TICKS);
 		vmcs_write(PLE_WINDOW, PLE_WINDOW_TICKS);
 	}
+	if (vmx_config.secondary & SECONDARY_EXEC_ENCLS_EXITING)
+		vmcs_write(ENCLS_EXITING_BITMAP, ~0ull);
 	vmcs_write(VMCS_LINK_POINTER, ~0ull);
 	vmcs_write(GUEST_IA32_DEBUGCTL, 0);
 	vmcs_write(GUEST_DR7, 0x400);
@@ -277,8 +279,6 @@ static int vmx_set_preempt_timer(struct vmm_vcpu *vcpu, u64 host_tsc)
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	u64 now = rdtsc();
 
-	if (!(vmx_config.pin & PIN_BASED_VMX_PREEMPTION_TIMER))
-		return -EOPNOTSUPP;
 	if (host_tsc != ~0ull && host_tsc > now &&
 	    (host_tsc - now) >> vmx_misc_preemption_timer_rate(vmx_config.misc) > U32_MAX)
 		return -ERANGE;
@@ -296,9 +296,10 @@ static void arm_preempt_timer(struct vmx_vcpu *vmx)
 		return;
 	}
 	now = rdtsc();
+	/* One more than what is left: the first step may come at once. */
 	if (vmx->timer_deadline > now)
-		ticks = (vmx->timer_deadline - now) >>
-			vmx_misc_preemption_timer_rate(vmx_config.misc);
+		ticks = ((vmx->timer_deadline - now) >>
+			 vmx_misc_preemption_timer_rate(vmx_config.misc)) + 1;
 	vmcs_write(VMX_PREEMPTION_TIMER_VALUE, min_t(u64, ticks, U32_MAX));
 	vmx_set_pin(vmx, vmx->pin | PIN_BASED_VMX_PREEMPTION_TIMER);
 }
@@ -363,10 +364,35 @@ static void switch_host_counters(struct vmx_vcpu *vmx)
 	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, used);
 }
 
+/*
+ * Under blocking by STI or MOV SS a single step must be pending if and only if
+ * RFLAGS.TF is set, or the entry fails (SDM 27.3.1.5). It is not where the trap was the
+ * exit, where the instruction was emulated, and where user space made up the state.
+ * A debugger rather wants to stop after this instruction.
+ */
+static void agree_single_step(struct vmx_vcpu *vmx)
+{
+	struct vmm_vcpu *vcpu = &vmx->vcpu;
+	u64 old, pending;
+
+	vmx->check_single_step = false;
+	if (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)
+		vmx_set_shadow(vcpu, 0);
+	if (!vmx_get_shadow(vcpu))
+		return;
+	old = vmcs_read(GUEST_PENDING_DBG_EXCEPTIONS);
+	pending = vmm_rflags(vcpu) & X86_EFLAGS_TF ? old | DR_STEP : old & ~(u64)DR_STEP;
+	if (pending != old)
+		vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, pending);
+}
+
 static void write_guest_state(struct vmx_vcpu *vmx)
 {
 	struct vmm_vcpu *vcpu = &vmx->vcpu;
 
+	if (unlikely(vmx->check_single_step || (vcpu->dirty & BIT(VMM_RFLAGS)) ||
+		     (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)))
+		agree_single_step(vmx);
 	if (vcpu->dirty & BIT(VMM_RIP))
 		vmcs_write(GUEST_RIP, vcpu->regs[VMM_RIP]);
 	if (vcpu->dirty & BIT(VMM_RSP))
@@ -384,12 +410,6 @@ static void write_guest_state(struct vmx_vcpu *vmx)
 		vmcs_write(GUEST_PDPTR2, vcpu->pdptrs[2]);
 		vmcs_write(GUEST_PDPTR3, vcpu->pdptrs[3]);
 	}
-	/*
-	 * The trap flag under blocking by STI or MOV SS needs a pending single-step
-	 * (SDM 27.3.1.5); a debugger rather wants to stop after this instruction.
-	 */
-	if (unlikely(vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP))
-		vmx_set_shadow(vcpu, 0);
 }
 
 static void read_guest_state(struct vmx_vcpu *vmx)
@@ -414,7 +434,12 @@ static u32 enter_flags(struct vmx_vcpu *vmx)
 	if (VMX_MITIGATE(VERW))
 		flags |= VMX_ENTER_VERW;
 	if (VMX_MITIGATE(SPEC_CTRL)) {
-		if (vmx->vcpu.caps.spec_ctrl || vmx->enter.spec_ctrl)
+		/*
+		 * Legacy IBRS, left on, slows a guest that knows nothing of it to a
+		 * fraction; other values of the host's do no harm there.
+		 */
+		if (vmx->vcpu.caps.spec_ctrl || vmx->enter.spec_ctrl || vmx->spec_ctrl_direct ||
+		    VMX_MITIGATE(SPEC_CTRL_ALWAYS))
 			flags |= BIT(VMX_ENTER_SPEC_CTRL_BIT);
 		if (vmx->spec_ctrl_direct)
 			flags |= BIT(VMX_ENTER_SPEC_READ_BIT);
@@ -505,6 +530,8 @@ static void vmx_run(struct vmm_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	struct entry_result result;
+	/* Read at each entry: an IPI of perf's changes it while the vCPU is loaded. */
+	const unsigned long debugctl = get_debugctlmsr();
 
 	write_guest_state(vmx);
 	refresh_host_state(vmx);
@@ -517,8 +544,8 @@ static void vmx_run(struct vmm_vcpu *vcpu)
 	enter_guest(vmx, enter_flags(vmx), &result);
 
 	/* An exit clears IA32_DEBUGCTL (SDM 28.5.1). */
-	if (unlikely(vmx->host_debugctl))
-		update_debugctlmsr(vmx->host_debugctl);
+	if (unlikely(debugctl))
+		update_debugctlmsr(debugctl);
 	vmm_mitigate_ran_guest();
 	read_guest_state(vmx);
 

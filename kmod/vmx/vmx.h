@@ -57,17 +57,17 @@ struct vmx_vcpu {
 	u8 *virtual_apic;			/* only VTPR, at 80H, is used */
 	struct vmx_msr_lists *msr_lists;	/* what entry and exit load besides: host's counters */
 	u8 nr_listed;				/* entries in use of each */
-	u8 event_insn_len;			/* of the last software exception */
+	u8 event_insn_len;			/* of the software exception on its way, or 0 */
+	bool check_single_step;			/* blocking by STI or MOV SS may have begun */
 	u8 tpr_threshold;			/* what TPR_THRESHOLD holds */
 	u64 timer_deadline;			/* host TSC; ~0: off */
 
 	/* Host state */
 	bool guest_loaded;			/* between prepare_switch and vcpu_put */
-	u16 host_fs_sel, host_gs_sel, host_ds_sel, host_es_sel, host_ldt_sel;
+	u16 host_fs_sel, host_gs_sel, host_ds_sel, host_es_sel;
 	unsigned long host_gs_base;		/* user space's, in IA32_KERNEL_GS_BASE meanwhile */
 	unsigned long vmcs_fs_base;		/* what HOST_FS_BASE holds */
 	unsigned long vmcs_cr3, vmcs_cr4;	/* what HOST_CR3 and HOST_CR4 hold */
-	unsigned long host_debugctl;
 	bool l1d_unclean;			/* other code ran since the last L1D flush */
 };
 
