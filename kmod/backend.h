@@ -218,7 +218,7 @@ struct vmm_backend {
 	void (*update_cr8_intercept)(struct vmm_vcpu *vcpu, int tpr, int irr);
 	void (*set_tsc_offset)(struct vmm_vcpu *vcpu, u64 offset);
 	void (*set_tsc_ratio)(struct vmm_vcpu *vcpu, u64 ratio);	/* 0: none */
-	/* Host TSC at which to force an exit (~0: off); 0, or -EOPNOTSUPP/-ERANGE: use an hrtimer. */
+	/* Host TSC at which to force an exit (~0: off); 0 or -ERANGE. Where caps.preempt_timer. */
 	int (*set_preempt_timer)(struct vmm_vcpu *vcpu, u64 host_tsc);
 
 	/* Memory */

@@ -300,6 +300,7 @@ static int sleep_halted(struct vmm_vcpu *vcpu, int *srcu)
 	struct vmm_vm *vm = vcpu->vm;
 
 	srcu_read_unlock(&vm->srcu, *srcu);
+	vmm_lapic_timer_sleep(vcpu);
 	if (vcpu->mp_state == KVM_MP_STATE_HALTED)
 		wait_halted(vcpu);
 	else

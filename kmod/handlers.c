@@ -305,7 +305,7 @@ static int handle_tpr_below(struct vmm_vcpu *vcpu)
 
 static int handle_preempt_timer(struct vmm_vcpu *vcpu)
 {
-	vmm_lapic_timer_expired(vcpu);
+	vmm_lapic_timer_exit(vcpu);
 	vmm_make_request(vcpu, VMM_REQ_EVENT);
 	return 1;
 }

@@ -38,6 +38,7 @@ struct vmm_lapic {
 	bool periodic;			/* written while the hrtimer is stopped */
 	u64 period;			/* ns; likewise */
 	ktime_t first;			/* [v] the (first) expiry */
+	bool in_guest;			/* [v] the hardware keeps it, not the hrtimer */
 	bool armed;			/* [v] first and period mean something */
 	u64 tsc_deadline;		/* [v] guest TSC; 0: disarmed */
 };

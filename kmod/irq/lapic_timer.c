@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The local APIC's timer (SDM 11.5.4): one-shot, periodic, TSC deadline; on an
- * hrtimer. It counts 1 GHz, as KVM's does and CPUID leaf 40000010H says.
+ * The local APIC's timer (SDM 11.5.4): one-shot, periodic, TSC deadline. It counts
+ * 1 GHz, as KVM's does and CPUID leaf 40000010H says.
+ *
+ * It runs on an hrtimer or, where the hardware can end the guest's turn by itself at a
+ * given time, on that: no interrupt of the host's, no timer queue. The hardware's
+ * counts only while the guest runs. A vCPU that is preempted finds it expired when it
+ * comes back; one that sleeps has it moved to the hrtimer, which wakes it.
  *
  * Locking: the vCPU thread starts and stops the hrtimer; the callback, in hard
  * interrupt context, reads ->periodic and ->period (constant while it is queued) and
@@ -43,6 +48,34 @@ static enum hrtimer_restart lapic_timer_fn(struct hrtimer *timer)
 	return HRTIMER_RESTART;
 }
 
+/* Is the interval one the hardware keeps? Then it does from here on. */
+static bool start_in_guest(struct vmm_lapic *lapic, ktime_t now)
+{
+	u64 ticks;
+
+	/* A moved vCPU's deadline means something only where the TSCs agree. */
+	if (!vmm_backend.caps.preempt_timer || lapic->periodic || check_tsc_unstable())
+		return false;
+	ticks = mul_u64_u32_div(ktime_sub(lapic->first, now) + 1, tsc_khz, USEC_PER_SEC) + 1;
+	return !vmm_backend.set_preempt_timer(lapic->vcpu, rdtsc() + ticks);
+}
+
+static void start_clock(struct vmm_lapic *lapic, ktime_t now)
+{
+	lapic->in_guest = start_in_guest(lapic, now);
+	if (!lapic->in_guest)
+		hrtimer_start(&lapic->timer, lapic->first, HRTIMER_MODE_ABS_PINNED_HARD);
+}
+
+static void stop_clock(struct vmm_lapic *lapic)
+{
+	if (lapic->in_guest)
+		vmm_backend.set_preempt_timer(lapic->vcpu, ~0ull);
+	else
+		hrtimer_cancel(&lapic->timer);
+	lapic->in_guest = false;
+}
+
 void lapic_timer_init(struct vmm_lapic *lapic)
 {
 	hrtimer_init(&lapic->timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_PINNED_HARD);
@@ -55,19 +88,19 @@ void lapic_timer_init(struct vmm_lapic *lapic)
  */
 void lapic_timer_stop(struct vmm_lapic *lapic)
 {
-	hrtimer_cancel(&lapic->timer);
+	stop_clock(lapic);
 	lapic->armed = false;
 	WRITE_ONCE(lapic->timer_fired, false);
 }
 
-/* Arm for @first; @now only saves a trip through the hrtimer when it has passed. */
+/* Arm for @first; @now is the time, or a little earlier. */
 static void timer_arm(struct vmm_lapic *lapic, ktime_t now, ktime_t first)
 {
 	lapic->first = first;
 	lapic->armed = true;
 	lapic->periodic = lapic_timer_mode(lapic) == APIC_LVT_TIMER_PERIODIC;
 	if (lapic->periodic || ktime_after(first, now)) {
-		hrtimer_start(&lapic->timer, first, HRTIMER_MODE_ABS_PINNED_HARD);
+		start_clock(lapic, now);
 	} else {
 		WRITE_ONCE(lapic->timer_fired, true);
 		vmm_make_request(lapic->vcpu, VMM_REQ_TIMER);
@@ -196,7 +229,7 @@ void lapic_timer_lvt_changed(struct vmm_lapic *lapic, u32 old_mode)
 	}
 	now = ktime_get();
 	left = timer_left(lapic, now);
-	hrtimer_cancel(&lapic->timer);
+	stop_clock(lapic);
 	fired = READ_ONCE(lapic->timer_fired);
 	lapic->armed = false;
 	lapic->period = timer_period(lapic);
@@ -226,7 +259,7 @@ void lapic_timer_set_divide(struct vmm_lapic *lapic, u32 tdcr)
 	lapic_set_reg(lapic, APIC_TDCR, tdcr);
 	if (divide(lapic) == old)
 		return;
-	hrtimer_cancel(&lapic->timer);
+	stop_clock(lapic);
 	lapic->armed = false;
 	lapic->period = timer_period(lapic);
 	if (left && lapic->period)
@@ -249,6 +282,35 @@ void vmm_lapic_timer_expired(struct vmm_vcpu *vcpu)
 	/* SDM 11.5.4.1: the MSR reads 0 once the interrupt is generated. */
 	if (lapic_tsc_deadline_mode(lapic))
 		lapic->tsc_deadline = 0;
+}
+
+/**
+ * vmm_lapic_timer_exit() - the hardware's timer ended the guest's turn
+ * @vcpu: the vCPU, on its thread
+ */
+void vmm_lapic_timer_exit(struct vmm_vcpu *vcpu)
+{
+	struct vmm_lapic *lapic = vcpu->lapic;
+
+	if (!lapic || !lapic->in_guest)
+		return;
+	lapic->in_guest = false;
+	WRITE_ONCE(lapic->timer_fired, true);
+	vmm_lapic_timer_expired(vcpu);
+}
+
+/**
+ * vmm_lapic_timer_sleep() - the vCPU is about to sleep: its timer must wake it
+ * @vcpu: the vCPU, on its thread
+ */
+void vmm_lapic_timer_sleep(struct vmm_vcpu *vcpu)
+{
+	struct vmm_lapic *lapic = vcpu->lapic;
+
+	if (!lapic || !lapic->in_guest)
+		return;
+	stop_clock(lapic);
+	hrtimer_start(&lapic->timer, lapic->first, HRTIMER_MODE_ABS_PINNED_HARD);
 }
 
 bool vmm_lapic_timer_pending(struct vmm_vcpu *vcpu)

@@ -528,11 +528,6 @@ static void svm_set_tsc_ratio(struct vmm_vcpu *vcpu, u64 ratio)
 	to_svm(vcpu)->tsc_ratio = ratio ? ratio : TSC_RATIO_ONE;
 }
 
-static int svm_set_preempt_timer(struct vmm_vcpu *vcpu, u64 host_tsc)
-{
-	return -EOPNOTSUPP;
-}
-
 /* ---- entry ------------------------------------------------------------------------ */
 
 static noinstr int svm_enter_guest(struct svm_vcpu *svm)
@@ -790,7 +785,6 @@ const struct vmm_backend svm_backend = {
 	.update_cr8_intercept = svm_update_cr8_intercept,
 	.set_tsc_offset = svm_set_tsc_offset,
 	.set_tsc_ratio = svm_set_tsc_ratio,
-	.set_preempt_timer = svm_set_preempt_timer,
 
 	.set_root = svm_set_root,
 	.flush_tlb = svm_flush_tlb,
