@@ -86,6 +86,59 @@ static void one_shot(void)
 	EQUAL(guest.v[0], 0);
 }
 
+/* Interrupts on, without an exit, until the vector has come n times. */
+static void spin_for(int vector, uint64_t n)
+{
+	asm volatile("sti");
+	while (guest.count[vector] < n)
+		;
+	asm volatile("cli");
+}
+
+/* The timer may be kept by the hardware while the guest runs, and only then. */
+static void anywhere_guest(void)
+{
+	uint64_t t;
+
+	lapic_on();
+	lapic_write(APIC_TDCR, 0xb);
+	lapic_write(APIC_LVTT, 0x45);
+	lapic_write(APIC_TMICT, 3000000);	/* 3 ms, spinning */
+	spin_for(0x45, 1);
+	lapic_write(APIC_TMICT, 3000000);	/* asleep */
+	wait_for(0x45, 2);
+	lapic_write(APIC_TMICT, 6000000);	/* spinning first */
+	while (lapic_read(APIC_TMCCT) > 4000000)
+		;
+	wait_for(0x45, 3);
+	lapic_write(APIC_TMICT, 3000000);
+	sync_host(1);				/* user space is away for longer */
+	guest.v[0] = lapic_read(APIC_TMCCT);
+	asm volatile("sti; nop; cli");
+	guest.v[1] = guest.count[0x45];
+	lapic_write(APIC_TMICT, 1000000);	/* 1 ms; stopped: never */
+	lapic_write(APIC_TMICT, 0);
+	t = g_rdtsc() + 10000000;
+	asm volatile("sti");
+	while (g_rdtsc() < t)
+		;
+	asm volatile("cli");
+	guest.v[2] = guest.count[0x45];
+}
+
+static void anywhere(void)
+{
+	struct vm *vm = irq_vm(0, anywhere_guest);
+
+	expect_sync(vm, 0, 1);
+	EQUAL(guest.count[0x45], 3);
+	usleep(10000);
+	expect_sync(vm, 0, DONE);
+	EQUAL(guest.v[0], 0);
+	EQUAL(guest.v[1], 4);
+	EQUAL(guest.v[2], 4);
+}
+
 static void periodic_guest(void)
 {
 	lapic_on();
@@ -786,6 +839,7 @@ static void kvmclock(void)
 
 const struct row irq_rows[] = {
 	{ "irq: LAPIC timer, one-shot", one_shot },
+	{ "irq: LAPIC timer while the guest runs, sleeps, is away", anywhere },
 	{ "irq: LAPIC timer, periodic", periodic },
 	{ "irq: LAPIC timer, TSC deadline", deadline },
 	{ "irq: xAPIC: self-IPIs, priorities, NMI", xapic },
