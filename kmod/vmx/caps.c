@@ -57,15 +57,16 @@ static const struct control cpu_control = {
 static const struct control secondary_control = {
 	"secondary processor-based", MSR_IA32_VMX_PROCBASED_CTLS2, MSR_IA32_VMX_PROCBASED_CTLS2,
 	/*
-	 * Allow: RDRAND, RDSEED, descriptor-table instructions. XSAVES and XRSTORS
-	 * stay off, so they raise #UD and IA32_XSS does not exist for the guest.
-	 * Page-modification logging stays off: the dirty log write-protects.
+	 * Allow: RDRAND, RDSEED, descriptor-table instructions unless UMIP is emulated
+	 * and on. XSAVES and XRSTORS stay off, so they raise #UD and IA32_XSS does not
+	 * exist for the guest. Page-modification logging stays off: the dirty log
+	 * write-protects.
 	 */
 	.required = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST,
 	.optional = SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_WBINVD_EXITING |
 		    SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID |
 		    SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_TSC_SCALING |
-		    SECONDARY_EXEC_ENCLS_EXITING,
+		    SECONDARY_EXEC_ENCLS_EXITING | SECONDARY_EXEC_DESC,
 };
 
 static const struct control exit_control = {
@@ -271,6 +272,8 @@ void vmx_filter_cpuid(struct kvm_cpuid_entry2 *e)
 			break;
 		e->ebx &= ~(BIT(2) | BIT(14) | BIT(25));	/* SGX, MPX, Intel PT */
 		e->ecx &= ~(BIT(5) | BIT(30));		/* WAITPKG, SGX_LC */
+		if (vmx_emulates_umip())
+			e->ecx |= BIT(2);
 		if (!(secondary & SECONDARY_EXEC_ENABLE_INVPCID))
 			e->ebx &= ~BIT(10);
 		if (!(secondary & SECONDARY_EXEC_ENABLE_RDTSCP))

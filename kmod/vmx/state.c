@@ -198,12 +198,19 @@ static void write_guest_cr0(struct vmm_vcpu *vcpu, unsigned long cr0)
 
 static void write_guest_cr4(struct vmm_vcpu *vcpu, unsigned long cr4)
 {
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	unsigned long hw = cr4 & ~X86_CR4_MCE;
 
 	/* A machine check with CR4.MCE clear would shut the processor down. */
 	hw |= cr4_read_shadow() & X86_CR4_MCE;
 	hw |= vmx_config.cr4_fixed0;
 	hw &= vmx_config.cr4_fixed1;
+	if (vmx_emulates_umip()) {
+		if (cr4 & X86_CR4_UMIP)
+			vmx_set_secondary(vmx, vmx->secondary | SECONDARY_EXEC_DESC);
+		else
+			vmx_set_secondary(vmx, vmx->secondary & ~SECONDARY_EXEC_DESC);
+	}
 	vmcs_write(GUEST_CR4, hw);
 	vmcs_write(CR4_READ_SHADOW, cr4);
 }
@@ -237,6 +244,8 @@ void vmx_set_cr4(struct vmm_vcpu *vcpu, unsigned long cr4)
  */
 bool vmx_cr4_valid(struct vmm_vcpu *vcpu, unsigned long cr4)
 {
+	if (vmx_emulates_umip())
+		cr4 &= ~X86_CR4_UMIP;
 	return !(cr4 & (X86_CR4_VMXE | X86_CR4_SMXE)) && !(cr4 & ~vmx_config.cr4_fixed1);
 }
 

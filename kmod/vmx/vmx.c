@@ -111,9 +111,9 @@ static void update_controls(struct vmx_vcpu *vmx)
 		secondary &= ~SECONDARY_EXEC_ENABLE_RDTSCP;
 	if (!vcpu->caps.invpcid)
 		secondary &= ~SECONDARY_EXEC_ENABLE_INVPCID;
-	/* vmx_set_tsc_ratio() decides this one. */
-	secondary &= ~SECONDARY_EXEC_TSC_SCALING;
-	secondary |= vmx->secondary & SECONDARY_EXEC_TSC_SCALING;
+	/* vmx_set_tsc_ratio() and vmx_set_cr4() decide these. */
+	secondary &= ~(SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_DESC);
+	secondary |= vmx->secondary & (SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_DESC);
 
 	vmx_set_cpu_based(vmx, cpu_based);
 	vmx_set_secondary(vmx, secondary);

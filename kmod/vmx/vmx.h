@@ -93,6 +93,13 @@ extern struct vmm_backend vmm_backend;
 
 #define VMX_MITIGATE(flag)	(vmx_config.mitigate & VMM_MITIGATE_##flag)
 
+/* Without UMIP the exits of the descriptor-table instructions stand in for it. */
+static inline bool vmx_emulates_umip(void)
+{
+	return !(vmx_config.cr4_fixed1 & X86_CR4_UMIP) &&
+	       (vmx_config.secondary & SECONDARY_EXEC_DESC);
+}
+
 /* caps.c */
 int vmx_usable(void);
 int vmx_negotiate(struct vmx_config *c);

@@ -229,6 +229,58 @@ static bool hypercall64_host(struct vm *vm)
 	return true;
 }
 
+/* In user mode; HLT is #GP there, too. The gate of #GP leads to the last label. */
+GUEST(umip64, 64,
+	LABEL(umip64, 0) "sgdt " V(4) "; hlt\n"
+	LABEL(umip64, 1) "sidt " V(4) "; hlt\n"
+	LABEL(umip64, 2) "sldt %eax; hlt\n"
+	LABEL(umip64, 3) "str %eax; hlt\n"
+	LABEL(umip64, 4) "mov 8(%rsp), %rax; mov %rax, " V(0) "; hlt\n");
+DECLARE_LABEL(umip64, 0);
+DECLARE_LABEL(umip64, 1);
+DECLARE_LABEL(umip64, 2);
+DECLARE_LABEL(umip64, 3);
+DECLARE_LABEL(umip64, 4);
+
+static bool umip64_host(struct vm *vm)
+{
+	const uint64_t insn[] = {
+		HERE(umip64, 0), HERE(umip64, 1), HERE(umip64, 2), HERE(umip64, 3),
+	};
+	const struct kvm_cpuid_entry2 *e = cpuid_entry(7);
+	uint16_t handler = HERE(umip64, 4);
+	struct kvm_sregs sregs;
+	int i, on;
+
+	if (!e || !(e->ecx & 4))
+		return skip("no UMIP");
+	*(uint64_t *)(vm->mem + PML4) |= 4;
+	*(uint64_t *)(vm->mem + PDPT) |= 4;
+	*(uint64_t *)(vm->mem + PD) |= 4;
+	*(uint32_t *)(vm->mem + TSS + 4) = STACK;
+	memcpy(vm->mem + IDT + 13 * 16, &handler, 2);
+	xioctl(vm->vcpu, KVM_GET_SREGS, &sregs);
+	for (on = 0; on < 2; on++) {
+		sregs.cs.dpl = sregs.ss.dpl = 3;
+		sregs.cs.selector |= 3;
+		sregs.ss.selector |= 3;
+		if (on)
+			sregs.cr4 |= 0x800;
+		for (i = 0; i < 4; i++) {
+			struct kvm_regs regs = { .rip = insn[i], .rsp = STACK, .rflags = 2 };
+
+			xioctl(vm->vcpu, KVM_SET_SREGS, &sregs);
+			xioctl(vm->vcpu, KVM_SET_REGS, &regs);
+			if (!until_hlt(vm))
+				return false;
+			CHECK((vm->result->v[0] == insn[i]) == on,
+			      "instruction %d, CR4.UMIP %d: #GP at %#llx", i, on,
+			      (unsigned long long)vm->result->v[0]);
+		}
+	}
+	return true;
+}
+
 const struct test bringup_system[] = {
 	{ TEST("long mode: CPUID", LONG, cpuid64, cpuid64_host) },
 	{ TEST("long mode: MSRs and SWAPGS", LONG, msr64, msr64_host) },
@@ -239,6 +291,7 @@ const struct test bringup_system[] = {
 	  .irqchip = true, .waits = true },
 	{ TEST("long mode: virtualization instructions are #UD", LONG, svm_ud64, ud64_host) },
 	{ TEST("long mode: SYSCALL", LONG, syscall64, syscall64_host) },
+	{ TEST("long mode: UMIP", LONG, umip64, umip64_host) },
 	{ TEST("long mode: unknown hypercall", LONG, hypercall64, hypercall64_host) },
 	{ .name = NULL }
 };
