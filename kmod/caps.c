@@ -77,6 +77,8 @@ int vmm_check_extension(struct vmm_vm *vm, unsigned long cap)
 	case KVM_CAP_SREGS2:
 	case KVM_CAP_BINARY_STATS_FD:
 	case KVM_CAP_ENFORCE_PV_FEATURE_CPUID:
+	case KVM_CAP_ASYNC_PF:
+	case KVM_CAP_ASYNC_PF_INT:
 		return 1;
 	case KVM_CAP_SYNC_REGS:
 		return KVM_SYNC_X86_VALID_FIELDS;

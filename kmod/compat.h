@@ -102,6 +102,25 @@ static inline int vmm_compat_follow_pfn(struct vm_area_struct *vma, unsigned lon
 	return 0;
 }
 
+/* ---- para/async_pf.c: memory of another mm ---- */
+
+/* Bring the page at @hva in, waiting for it. 1: it is there. 6.5: no array of VMAs any more. */
+static inline long vmm_compat_fault_in(struct mm_struct *mm, unsigned long hva, unsigned int flags)
+{
+	int locked = 1;
+	long r;
+
+	mmap_read_lock(mm);
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+	r = get_user_pages_remote(mm, hva, 1, flags, NULL, &locked);
+#else
+	r = get_user_pages_remote(mm, hva, 1, flags, NULL, NULL, &locked);
+#endif
+	if (locked)
+		mmap_read_unlock(mm);
+	return r;
+}
+
 /* ---- vcpu.c: preemption ---- */
 
 /* Is @task, which leaves its CPU, still to run? 6.12 lets sleepers stay on the queue for a while. */

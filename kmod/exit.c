@@ -41,6 +41,8 @@ static int serve_requests(struct vmm_vcpu *vcpu)
 		vmm_lapic_timer_expired(vcpu);
 		vmm_make_request(vcpu, VMM_REQ_EVENT);
 	}
+	if (vmm_check_request(vcpu, VMM_REQ_ASYNC_PF))
+		vmm_async_pf_ready(vcpu);
 	if (vmm_check_request(vcpu, VMM_REQ_NMI))
 		vmm_collect_nmis(vcpu);
 	if (vmm_check_request(vcpu, VMM_REQ_TPR_ACCESS)) {
@@ -230,6 +232,7 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 static bool must_wake(struct vmm_vcpu *vcpu)
 {
 	return vmm_has_events(vcpu) || signal_pending(current) ||
+	       vmm_test_request(vcpu, VMM_REQ_ASYNC_PF) ||
 	       vmm_test_request(vcpu, VMM_REQ_DEAD) || vmm_test_request(vcpu, VMM_REQ_KICK);
 }
 
@@ -312,11 +315,17 @@ static int sleep_halted(struct vmm_vcpu *vcpu, int *srcu)
 		return -EIO;
 	if (vmm_check_request(vcpu, VMM_REQ_TIMER))
 		vmm_lapic_timer_expired(vcpu);
+	if (vmm_check_request(vcpu, VMM_REQ_ASYNC_PF))
+		vmm_async_pf_ready(vcpu);
 	vmm_collect_nmis(vcpu);
 	if (vcpu->lapic)
 		vmm_lapic_accept_events(vcpu);
-	if (vcpu->mp_state == KVM_MP_STATE_HALTED && vmm_has_events(vcpu))
-		leave_halt(vcpu);
+	if (vmm_has_events(vcpu)) {
+		/* Memory or not: an interrupt can be served. */
+		vcpu->async_halted = false;
+		if (vcpu->mp_state == KVM_MP_STATE_HALTED)
+			leave_halt(vcpu);
+	}
 	vmm_make_request(vcpu, VMM_REQ_EVENT);
 	return 1;
 }
@@ -349,7 +358,7 @@ static int run_loop(struct vmm_vcpu *vcpu, int *srcu)
 	int r;
 
 	for (;;) {
-		if (vcpu->mp_state == KVM_MP_STATE_RUNNABLE)
+		if (vcpu->mp_state == KVM_MP_STATE_RUNNABLE && !vcpu->async_halted)
 			r = enter_guest(vcpu, srcu);
 		else
 			r = sleep_halted(vcpu, srcu);

@@ -255,10 +255,13 @@ static int __init vmm_init(void)
 	r = vmm_clock_init();
 	if (r)
 		goto eventfd;
+	r = vmm_async_pf_module_init();
+	if (r)
+		goto clock;
 	r = cpuhp_setup_state_nocalls(VMM_CPUHP_STARTING, "virt/vmm:starting",
 				      cpu_starting, cpu_leaving);
 	if (r)
-		goto clock;
+		goto async_pf;
 	register_syscore_ops(&hw_syscore_ops);
 	register_reboot_notifier(&hw_reboot_notifier);
 	/*
@@ -277,6 +280,8 @@ notifier:
 	unregister_reboot_notifier(&hw_reboot_notifier);
 	unregister_syscore_ops(&hw_syscore_ops);
 	cpuhp_remove_state_nocalls(VMM_CPUHP_STARTING);
+async_pf:
+	vmm_async_pf_module_exit();
 clock:
 	vmm_clock_exit();
 eventfd:
@@ -296,6 +301,7 @@ static void __exit vmm_exit(void)
 	unregister_reboot_notifier(&hw_reboot_notifier);
 	unregister_syscore_ops(&hw_syscore_ops);
 	cpuhp_remove_state_nocalls(VMM_CPUHP_STARTING);
+	vmm_async_pf_module_exit();
 	vmm_clock_exit();
 	vmm_eventfd_module_exit();
 	vmm_mmu_module_exit();

@@ -43,6 +43,7 @@ static const u32 known_msrs[] = {
 	0x208, 0x209, 0x20a, 0x20b, 0x20c, 0x20d, 0x20e, 0x20f,
 	MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME, MSR_KVM_WALL_CLOCK_NEW, MSR_KVM_SYSTEM_TIME_NEW,
 	MSR_KVM_PV_EOI_EN, MSR_KVM_STEAL_TIME, MSR_KVM_POLL_CONTROL, MSR_IA32_XSS,
+	MSR_KVM_ASYNC_PF_EN, MSR_KVM_ASYNC_PF_INT, MSR_KVM_ASYNC_PF_ACK,
 };
 static u32 state_msrs[ARRAY_SIZE(known_msrs)];
 static unsigned int nr_state_msrs;

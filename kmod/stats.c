@@ -101,6 +101,8 @@ static const struct desc vcpu_descs[] = {
 	VCPU(tlb_flush),
 	VCPU(pv_tlb_flush),
 	VCPU(preemption_reported),
+	VCPU(async_pf_told),
+	VCPU(async_pf_halted),
 	VCPU(req_event),
 	VCPU(directed_yield_attempted),
 	VCPU(directed_yield_successful),

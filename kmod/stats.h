@@ -17,6 +17,7 @@ struct vmm_vcpu_stats {
 	u64 request_irq_exits, irq_exits, irq_injections, nmi_injections;
 	u64 host_state_reload, fpu_reload, insn_emulation, insn_emulation_fail, hypercalls;
 	u64 pf_taken, pf_fixed, pf_mmio, tlb_flush, pv_tlb_flush, preemption_reported;
+	u64 async_pf_told, async_pf_halted;
 	u64 req_event, directed_yield_attempted, directed_yield_successful;
 	/* Exit profile: number and time by normalised reason (time in host TSC ticks). */
 	u64 exit_count[VMM_NR_EXITS];

@@ -255,6 +255,7 @@ void vmm_vcpu_reset(struct vmm_vcpu *vcpu, bool init)
 	vmm_clock_vcpu_reset(vcpu);
 	vmm_pv_eoi_reset(vcpu);
 	vmm_steal_reset(vcpu);
+	vmm_async_pf_reset(vcpu);
 	WRITE_ONCE(vcpu->unhalted, false);
 	vmm_cpuid_update_runtime(vcpu);
 	vmm_make_request(vcpu, VMM_REQ_TLB_FLUSH_GUEST);
@@ -330,6 +331,7 @@ static const struct file_operations vcpu_fops = {
 void vmm_vcpu_destroy(struct vmm_vcpu *vcpu)
 {
 	vmm_emulation_destroy(vcpu);
+	vmm_async_pf_destroy(vcpu);
 	vmm_forget_thread(vcpu);
 	vmm_steal_destroy(vcpu);
 	vmm_pv_eoi_destroy(vcpu);
@@ -393,6 +395,9 @@ static struct vmm_vcpu *vcpu_alloc(struct vmm_vm *vm, int id)
 	if (r)
 		goto fail;
 	r = vmm_steal_create(vcpu);
+	if (r)
+		goto fail;
+	r = vmm_async_pf_create(vcpu);
 	if (r)
 		goto fail;
 	r = vmm_emulation_create(vcpu);

@@ -81,6 +81,7 @@ enum vmm_request {
 	VMM_REQ_TLB_FLUSH_GUEST,	/* the guest's own (linear) translations */
 	VMM_REQ_CLOCK_UPDATE,		/* rewrite the kvmclock page */
 	VMM_REQ_STEAL,			/* rewrite the steal time page; may ask for a TLB flush */
+	VMM_REQ_ASYNC_PF,		/* memory has been fetched, or the guest can be told of more */
 	VMM_REQ_TRIPLE_FAULT,
 	VMM_REQ_NMI,
 	VMM_REQ_TIMER,			/* a LAPIC timer expired: deliver it */
@@ -189,6 +190,7 @@ struct vmm_vcpu {
 	    mce_banks[4 * 32], osvw_length, osvw_status, ucode_rev, msr_platform_info,
 	    power_ctl, hwcr;
 	u32 mp_state;				/* [v] KVM_MP_STATE_* */
+	bool async_halted;			/* [v] stands still until memory has been fetched */
 
 	/* Events */
 	struct vmm_exception exception;
@@ -218,6 +220,7 @@ struct vmm_vcpu {
 	struct vmm_kvmclock *kvmclock;		/* para/kvmclock.c's state */
 	struct vmm_pv_eoi *pv_eoi;		/* para/pv_eoi.c's */
 	struct vmm_steal *steal;		/* para/steal.c's */
+	struct vmm_async_pf *async_pf;		/* para/async_pf.c's */
 	bool pv_enforced;			/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
 
 	struct vmm_cpuid cpuid;			/* [v] as set by KVM_SET_CPUID2 */
@@ -564,6 +567,14 @@ void vmm_pv_eoi_sync_from(struct vmm_vcpu *vcpu);
 void vmm_note_thread(struct vmm_vcpu *vcpu);	/* KVM_RUN */
 void vmm_forget_thread(struct vmm_vcpu *vcpu);
 void vmm_on_spin(struct vmm_vcpu *vcpu);	/* PAUSE in a loop; may sleep */
+int vmm_async_pf_module_init(void);
+void vmm_async_pf_module_exit(void);
+int vmm_async_pf_create(struct vmm_vcpu *vcpu);
+void vmm_async_pf_destroy(struct vmm_vcpu *vcpu);
+void vmm_async_pf_reset(struct vmm_vcpu *vcpu);
+bool vmm_async_pf_possible(struct vmm_vcpu *vcpu, u64 gfn);
+bool vmm_async_pf_start(struct vmm_vcpu *vcpu, u64 gpa, unsigned long hva, u32 access);
+void vmm_async_pf_ready(struct vmm_vcpu *vcpu);	/* VMM_REQ_ASYNC_PF */
 int vmm_steal_create(struct vmm_vcpu *vcpu);
 void vmm_steal_destroy(struct vmm_vcpu *vcpu);
 void vmm_steal_reset(struct vmm_vcpu *vcpu);

@@ -493,6 +493,20 @@ void lapic_send_ipi(struct vmm_lapic *lapic, u32 icr, u32 dest)
 }
 
 /**
+ * vmm_apic_interrupt() - a fixed, edge-triggered interrupt from the module itself
+ * @vcpu: any context
+ * @vector: its vector
+ *
+ * Return: the LAPIC is there, is enabled, and took it.
+ */
+bool vmm_apic_interrupt(struct vmm_vcpu *vcpu, u8 vector)
+{
+	const struct vmm_irq_msg msg = { .mode = APIC_DM_FIXED, .vector = vector };
+
+	return vcpu->lapic && lapic_enabled(vcpu->lapic) && vmm_apic_accept(vcpu->lapic, &msg);
+}
+
+/**
  * vmm_apic_send_bitmap() - an IPI to any LAPICs of a range of ids (KVM_HC_SEND_IPI)
  * @vm: any context
  * @bitmap: two words of @width bits: who of the ids from @first on

@@ -189,6 +189,7 @@ void vmm_lapic_scan_ioapic(struct vmm_vcpu *vcpu);
 bool vmm_lapic_pv_eoi_allowed(struct vmm_vcpu *vcpu);
 /* By current APIC id (KVM_HC_KICK_CPU and friends), any context; NULL: nobody. */
 struct vmm_vcpu *vmm_vcpu_by_apic_id(struct vmm_vm *vm, u32 apic_id);
+bool vmm_apic_interrupt(struct vmm_vcpu *vcpu, u8 vector);
 int vmm_apic_send_bitmap(struct vmm_vm *vm, const u64 bitmap[2], unsigned int width, u32 first,
 			 u32 icr);	/* KVM_HC_SEND_IPI */
 

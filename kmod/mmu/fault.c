@@ -122,19 +122,17 @@ static int fault_install(struct vmm_vcpu *vcpu, const struct fault *f)
 	return VMM_FAULT_RETRY;
 }
 
-/**
- * vmm_mmu_fault() - A guest access had no translation, or not the rights.
- * @vcpu: own thread, loaded or not; vm->srcu held for reading; may sleep
- * @gpa: guest-physical address
- * @access: VMM_ACCESS_*
- *
- * Return: VMM_FAULT_RETRY: enter again, be it that the access is mapped now or that
- * the host was changing its mind; VMM_FAULT_MMIO: no slot is there, or it may not be
- * written: emulate; -EFAULT: the host memory behind the slot cannot be had; -EINTR:
- * a signal is pending; -ENOMEM.
- */
-int vmm_mmu_fault(struct vmm_vcpu *vcpu, u64 gpa, u32 access)
+/* What to do about a page that has to be fetched from somewhere. */
+enum fault_patience {
+	FAULT_WAIT,
+	FAULT_ASYNC,		/* -EBUSY if the guest need not wait for it, else wait */
+	FAULT_NOWAIT,		/* -EBUSY */
+};
+
+/* Returns as vmm_mmu_fault(), or -EBUSY. */
+static int fault_serve(struct vmm_vcpu *vcpu, u64 gpa, u32 access, enum fault_patience patience)
 {
+	bool may_write, nowait;
 	struct vmm_vm *vm = vcpu->vm;
 	struct fault f = {
 		.gfn = gpa >> PAGE_SHIFT,
@@ -159,7 +157,12 @@ int vmm_mmu_fault(struct vmm_vcpu *vcpu, u64 gpa, u32 access)
 	/* The number before the page: an invalidation in between is then noticed. */
 	smp_rmb();
 
-	r = vmm_host_get(vm->mm, f.hva, f.write, !(f.slot->flags & KVM_MEM_READONLY), &f.host);
+	may_write = !(f.slot->flags & KVM_MEM_READONLY);
+	if (may_write && vmm_host_get_resident(f.hva, &f.host))
+		goto install;
+	nowait = patience == FAULT_NOWAIT ||
+		 (patience == FAULT_ASYNC && vmm_async_pf_possible(vcpu, f.gfn));
+	r = vmm_host_get(vm->mm, f.hva, f.write, may_write, nowait, &f.host);
 	if (r == -EAGAIN)
 		return VMM_FAULT_RETRY;
 	if (r == -EHWPOISON) {
@@ -170,7 +173,44 @@ int vmm_mmu_fault(struct vmm_vcpu *vcpu, u64 gpa, u32 access)
 	if (r)
 		return r;
 
+install:
 	r = fault_install(vcpu, &f);
 	vmm_host_put(&f.host);
 	return r;
+}
+
+/**
+ * vmm_mmu_fault() - A guest access had no translation, or not the rights.
+ * @vcpu: own thread, loaded or not; vm->srcu held for reading; may sleep
+ * @gpa: guest-physical address
+ * @access: VMM_ACCESS_*
+ *
+ * Return: VMM_FAULT_RETRY: go on, be it that the access is mapped now, that the host was
+ * changing its mind, or that the guest has been told to do something else meanwhile
+ * (para/async_pf.c); VMM_FAULT_MMIO: no slot is there, or it may not be written:
+ * emulate; -EFAULT: the host memory behind the slot cannot be had; -EINTR: a signal is
+ * pending; -ENOMEM.
+ */
+int vmm_mmu_fault(struct vmm_vcpu *vcpu, u64 gpa, u32 access)
+{
+	int r = fault_serve(vcpu, gpa, access, FAULT_ASYNC);
+	struct vmm_slot *slot;
+
+	if (likely(r != -EBUSY))
+		return r;
+	slot = vmm_vcpu_find_slot(vcpu, gpa >> PAGE_SHIFT);
+	if (slot && vmm_async_pf_start(vcpu, gpa, vmm_gfn_to_hva(slot, gpa >> PAGE_SHIFT), access))
+		return VMM_FAULT_RETRY;
+	return fault_serve(vcpu, gpa, access, FAULT_WAIT);
+}
+
+/**
+ * vmm_mmu_prefetch() - Map what the guest is about to access, if it is there.
+ * @vcpu: own thread; vm->srcu held for reading; may sleep, but fetches nothing
+ * @gpa: guest-physical address
+ * @access: VMM_ACCESS_*
+ */
+void vmm_mmu_prefetch(struct vmm_vcpu *vcpu, u64 gpa, u32 access)
+{
+	fault_serve(vcpu, gpa, access, FAULT_NOWAIT);
 }

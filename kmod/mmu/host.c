@@ -75,30 +75,46 @@ out:
 }
 
 /**
+ * vmm_host_get_resident() - The page at a host address, if it is there and writable.
+ * @hva: host address in current's mm
+ * @host: the answer; put it with vmm_host_put()
+ *
+ * The usual case, even for reads; does not sleep.
+ *
+ * Return: true: @host is filled.
+ */
+bool vmm_host_get_resident(unsigned long hva, struct vmm_host_page *host)
+{
+	struct page *page;
+
+	if (get_user_pages_fast_only(hva, 1, FOLL_WRITE, &page) != 1)
+		return false;
+	host_from_page(host, page, true);
+	return true;
+}
+
+/**
  * vmm_host_get() - Find, or bring in, the page at a host address.
  * @mm: current's
  * @hva: host address
  * @write: the access is a write
  * @may_write: a writable mapping is welcome even when the access is not a write
+ * @nowait: do not wait for a page to be fetched
  * @host: the answer; put it with vmm_host_put()
  *
  * May sleep: pages come from swap, from files, from user space (userfaultfd).
  *
- * Return: 0; -EAGAIN: try the whole fault again; -EINTR: a signal came; -EHWPOISON:
- * the page is broken; -EFAULT: nothing is mapped there, or not so that it may be used.
+ * Return: 0; -EBUSY: it is to be fetched; -EAGAIN: try the whole fault again; -EINTR: a
+ * signal came; -EHWPOISON: the page is broken; -EFAULT: nothing is mapped there, or not
+ * so that it may be used.
  */
-int vmm_host_get(struct mm_struct *mm, unsigned long hva, bool write, bool may_write,
+int vmm_host_get(struct mm_struct *mm, unsigned long hva, bool write, bool may_write, bool nowait,
 		 struct vmm_host_page *host)
 {
-	unsigned int flags = FOLL_HWPOISON | VMM_FOLL_INTERRUPTIBLE | (write ? FOLL_WRITE : 0);
+	unsigned int flags = FOLL_HWPOISON | (nowait ? FOLL_NOWAIT : VMM_FOLL_INTERRUPTIBLE) |
+			     (write ? FOLL_WRITE : 0);
 	struct page *page, *again;
 	int r;
-
-	/* Resident and writable: the usual case, even for reads. */
-	if (may_write && get_user_pages_fast_only(hva, 1, FOLL_WRITE, &page) == 1) {
-		host_from_page(host, page, true);
-		return 0;
-	}
 
 	r = get_user_pages_unlocked(hva, 1, &page, flags);
 	if (r == 1) {
@@ -111,6 +127,8 @@ int vmm_host_get(struct mm_struct *mm, unsigned long hva, bool write, bool may_w
 		host_from_page(host, page, write);
 		return 0;
 	}
+	if (nowait && (r == 0 || r == -EAGAIN))
+		return -EBUSY;
 	if (r == -EINTR || r == -EHWPOISON || r == -EAGAIN)
 		return r;
 	return host_get_pfnmap(mm, hva, write, host);

@@ -33,7 +33,8 @@ struct vmm_host_page {
 	bool uncached;
 };
 
-int vmm_host_get(struct mm_struct *mm, unsigned long hva, bool write, bool may_write,
+bool vmm_host_get_resident(unsigned long hva, struct vmm_host_page *host);
+int vmm_host_get(struct mm_struct *mm, unsigned long hva, bool write, bool may_write, bool nowait,
 		 struct vmm_host_page *host);
 void vmm_host_put(struct vmm_host_page *host);
 int vmm_host_level(struct mm_struct *mm, unsigned long hva);

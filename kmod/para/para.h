@@ -52,6 +52,10 @@ int vmm_kvmclock_msr_set(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
 u64 vmm_pv_eoi_get(struct vmm_vcpu *vcpu);
 int vmm_pv_eoi_set(struct vmm_vcpu *vcpu, u64 data);
 
+/* async_pf.c */
+u64 vmm_async_pf_get(struct vmm_vcpu *vcpu, u32 index);
+int vmm_async_pf_set(struct vmm_vcpu *vcpu, const struct vmm_msr *msr);
+
 /* yield.c */
 void vmm_yield_hint(struct vmm_vcpu *vcpu, struct vmm_vcpu *target);
 

@@ -15,6 +15,11 @@ static int feature_of(u32 index)
 	case MSR_KVM_WALL_CLOCK_NEW:
 	case MSR_KVM_SYSTEM_TIME_NEW:
 		return KVM_FEATURE_CLOCKSOURCE2;
+	case MSR_KVM_ASYNC_PF_EN:
+		return KVM_FEATURE_ASYNC_PF;
+	case MSR_KVM_ASYNC_PF_INT:
+	case MSR_KVM_ASYNC_PF_ACK:
+		return KVM_FEATURE_ASYNC_PF_INT;
 	case MSR_KVM_STEAL_TIME:
 		return KVM_FEATURE_STEAL_TIME;
 	case MSR_KVM_PV_EOI_EN:
@@ -49,6 +54,11 @@ int vmm_pv_msr_get(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 	if (!vmm_pv_has(vcpu, feature_of(msr->index)))
 		return VMM_MSR_UNKNOWN;
 	switch (msr->index) {
+	case MSR_KVM_ASYNC_PF_EN:
+	case MSR_KVM_ASYNC_PF_INT:
+	case MSR_KVM_ASYNC_PF_ACK:
+		msr->data = vmm_async_pf_get(vcpu, msr->index);
+		return 0;
 	case MSR_KVM_STEAL_TIME:
 		msr->data = vmm_steal_get(vcpu);
 		return 0;
@@ -75,6 +85,10 @@ int vmm_pv_msr_set(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 	if (!vmm_pv_has(vcpu, feature_of(msr->index)))
 		return VMM_MSR_UNKNOWN;
 	switch (msr->index) {
+	case MSR_KVM_ASYNC_PF_EN:
+	case MSR_KVM_ASYNC_PF_INT:
+	case MSR_KVM_ASYNC_PF_ACK:
+		return vmm_async_pf_set(vcpu, msr);
 	case MSR_KVM_STEAL_TIME:
 		return vmm_steal_set(vcpu, msr->data);
 	case MSR_KVM_PV_EOI_EN:
