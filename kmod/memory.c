@@ -38,7 +38,7 @@ static struct vmm_slots *slots_alloc(unsigned int count)
 {
 	struct vmm_slots *slots;
 
-	slots = kvzalloc(struct_size(slots, slot, count), GFP_KERNEL_ACCOUNT);
+	slots = kvmalloc(struct_size(slots, slot, count), GFP_KERNEL_ACCOUNT);
 	if (slots)
 		slots->count = count;
 	return slots;
@@ -54,6 +54,7 @@ int vmm_memory_init(struct vmm_vm *vm)
 {
 	struct vmm_slots *slots = slots_alloc(0);
 
+	xa_init(&vm->memory.by_id);
 	if (!slots)
 		return -ENOMEM;
 	/* A cached lookup with generation 0 is none. */
@@ -77,6 +78,7 @@ void vmm_memory_destroy(struct vmm_vm *vm)
 		kvfree(slots->slot[i]->dirty_bitmap);
 		kfree(slots->slot[i]);
 	}
+	xa_destroy(&vm->memory.by_id);
 	RCU_INIT_POINTER(vm->memory.slots, NULL);
 	kvfree(slots);
 }
@@ -104,13 +106,8 @@ static unsigned int slots_search(const struct vmm_slots *slots, u64 gfn)
  */
 struct vmm_slot *vmm_slot_by_id(struct vmm_vm *vm, u32 id)
 {
-	struct vmm_slots *slots = slots_held(vm);
-	unsigned int i;
-
-	for (i = 0; i < slots->count; i++)
-		if (slots->slot[i]->id == id)
-			return slots->slot[i];
-	return NULL;
+	lockdep_assert_held(&vm->slots_lock);
+	return xa_load(&vm->memory.by_id, id);
 }
 
 static bool slots_overlap(const struct vmm_slots *slots, const struct vmm_slot *new)
@@ -132,20 +129,21 @@ static void slots_publish(struct vmm_vm *vm, struct vmm_slots *next, struct vmm_
 			  struct vmm_slot *new)
 {
 	struct vmm_slots *cur = slots_held(vm);
-	unsigned int i, n = 0;
+	unsigned int at = old ? slots_search(cur, old->base_gfn) : cur->count;
 
-	for (i = 0; i < cur->count; i++) {
-		if (cur->slot[i] == old)
-			continue;
-		if (new && cur->slot[i]->base_gfn > new->base_gfn) {
-			next->slot[n++] = new;
-			new = NULL;
-		}
-		next->slot[n++] = cur->slot[i];
+	/* All but the old one, then the new one where it belongs. */
+	memcpy(next->slot, cur->slot, at * sizeof(*cur->slot));
+	if (old)
+		memcpy(next->slot + at, cur->slot + at + 1,
+		       (cur->count - at - 1) * sizeof(*cur->slot));
+	next->count = cur->count - !!old;
+	if (new) {
+		at = slots_search(next, new->base_gfn);
+		memmove(next->slot + at + 1, next->slot + at,
+			(next->count - at) * sizeof(*next->slot));
+		next->slot[at] = new;
+		next->count++;
 	}
-	if (new)
-		next->slot[n++] = new;
-	next->count = n;
 	next->generation = cur->generation + 1;
 
 	rcu_assign_pointer(vm->memory.slots, next);
@@ -191,6 +189,7 @@ static int region_delete(struct vmm_vm *vm, struct vmm_slot *old)
 		return -ENOMEM;
 	vm->memory.nr_pages -= old->npages;
 	vmm_mmu_slot_leaves(vm, old);
+	xa_erase(&vm->memory.by_id, old->id);
 	slots_publish(vm, next, old, NULL);
 	vmm_mmu_zap_slot(vm, old);
 	kvfree(old->dirty_bitmap);
@@ -280,6 +279,10 @@ int vmm_set_memory_region(struct vmm_vm *vm, const struct kvm_userspace_memory_r
 		}
 	}
 
+	/* The last that can fail: where there is an old one, its place is taken over. */
+	err = xa_err(xa_store(&vm->memory.by_id, new->id, new, GFP_KERNEL_ACCOUNT));
+	if (err)
+		goto fail_dirty;
 	if (!old)
 		vm->memory.nr_pages += npages;
 	else if (old->base_gfn != gfn)
@@ -293,6 +296,9 @@ int vmm_set_memory_region(struct vmm_vm *vm, const struct kvm_userspace_memory_r
 	}
 	return 0;
 
+fail_dirty:
+	if (!old || old->dirty_bitmap != new->dirty_bitmap)
+		kvfree(new->dirty_bitmap);
 fail:
 	kfree(new);
 	kvfree(next);

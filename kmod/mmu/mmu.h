@@ -10,6 +10,7 @@
 #include <linux/types.h>
 #include <linux/spinlock.h>
 #include <linux/mmu_notifier.h>
+#include <linux/xarray.h>
 
 #include "mmu/engine.h"
 
@@ -38,6 +39,7 @@ struct vmm_slots {
 
 struct vmm_memory {
 	struct vmm_slots __rcu *slots;
+	struct xarray by_id;		/* the same slots; slots_lock */
 	u64 nr_pages;			/* total, against overflow */
 	u32 dirty_log_manual;		/* KVM_DIRTY_LOG_* as enabled */
 };
