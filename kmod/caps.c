@@ -11,6 +11,11 @@
 
 #define X2APIC_API_FLAGS	(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
 #define DIRTY_LOG_FLAGS		(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
+/* A later kernel's header names more, of which nothing here depends. */
+#define QUIRKS	(KVM_X86_QUIRK_LINT0_REENABLED | KVM_X86_QUIRK_CD_NW_CLEARED |		\
+		 KVM_X86_QUIRK_LAPIC_MMIO_HOLE | KVM_X86_QUIRK_OUT_7E_INC_RIP |		\
+		 KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | KVM_X86_QUIRK_FIX_HYPERCALL_INSN | \
+		 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
 #define CLOCK_FLAGS		(KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC)
 
 #define HYPERCALL_EXITS		BIT(KVM_HC_MAP_GPA_RANGE)
@@ -68,6 +73,8 @@ int vmm_check_extension(struct vmm_vm *vm, unsigned long cap)
 	case KVM_CAP_IMMEDIATE_EXIT:
 	case KVM_CAP_GET_MSR_FEATURES:
 	case KVM_CAP_EXCEPTION_PAYLOAD:
+	case KVM_CAP_MSR_PLATFORM_INFO:
+	case KVM_CAP_DISABLE_QUIRKS:
 	case KVM_CAP_HALT_POLL:
 	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
 	case KVM_CAP_COALESCED_PIO:
@@ -97,6 +104,8 @@ int vmm_check_extension(struct vmm_vm *vm, unsigned long cap)
 		return vmm_backend.caps.tsc_scaling;
 	case KVM_CAP_ADJUST_CLOCK:
 		return CLOCK_FLAGS;
+	case KVM_CAP_DISABLE_QUIRKS2:
+		return QUIRKS;
 	case KVM_CAP_X2APIC_API:
 		return X2APIC_API_FLAGS;
 	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
@@ -132,6 +141,24 @@ static int enable_split_irqchip(struct vmm_vm *vm, u64 pins)
 	return r;
 }
 
+/* The highest number of a vCPU plus one: said once, before the first is created. */
+static int limit_vcpu_ids(struct vmm_vm *vm, u64 limit)
+{
+	int r = -EINVAL;
+
+	if (limit > VMM_MAX_VCPU_ID)
+		return r;
+	mutex_lock(&vm->lock);
+	if (vm->max_vcpu_ids == limit)
+		r = 0;
+	else if (!vm->max_vcpu_ids) {
+		vm->max_vcpu_ids = limit;
+		r = 0;
+	}
+	mutex_unlock(&vm->lock);
+	return r;
+}
+
 /**
  * vmm_enable_cap_vm() - KVM_ENABLE_CAP on a VM
  * @vm: no lock held
@@ -162,6 +189,18 @@ int vmm_enable_cap_vm(struct vmm_vm *vm, const struct kvm_enable_cap *cap)
 		if (arg & ~(u64)DIRTY_LOG_FLAGS || arg == KVM_DIRTY_LOG_INITIALLY_SET)
 			return -EINVAL;
 		WRITE_ONCE(vm->memory.dirty_log_manual, arg);
+		return 0;
+	case KVM_CAP_MAX_VCPU_ID:
+		return limit_vcpu_ids(vm, arg);
+	case KVM_CAP_DISABLE_QUIRKS2:
+		if (arg & ~(u64)QUIRKS)
+			return -EINVAL;
+		fallthrough;
+	case KVM_CAP_DISABLE_QUIRKS:
+		WRITE_ONCE(vm->disabled_quirks, arg);
+		return 0;
+	case KVM_CAP_MSR_PLATFORM_INFO:
+		WRITE_ONCE(vm->platform_info_hidden, !arg);
 		return 0;
 	case KVM_CAP_HALT_POLL:
 		if (arg != (u32)arg)

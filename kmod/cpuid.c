@@ -665,7 +665,10 @@ static void find_paravirtual(struct vmm_vcpu *vcpu)
 	}
 }
 
-/* CR4 bits a guest may set: those of the first CPUs, and those of its features (SDM 2.5). */
+/*
+ * CR4 bits a guest may set: those of the first CPUs, and those of its features (SDM 2.5).
+ * Before it is given any CPUID, of the features there are: user space may restore CR4 first.
+ */
 static u64 cr4_allowed(struct vmm_vcpu *vcpu)
 {
 	static const struct {
@@ -687,7 +690,8 @@ static u64 cr4_allowed(struct vmm_vcpu *vcpu)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(by_feature); i++)
-		if (usable(vcpu, by_feature[i].feature))
+		if (vcpu->cpuid.nent ? usable(vcpu, by_feature[i].feature)
+				     : vmm_supported_has(by_feature[i].feature))
 			allowed |= by_feature[i].bit;
 	return allowed;
 }
@@ -729,7 +733,6 @@ static void derive_caps(struct vmm_vcpu *vcpu)
 	caps->ibpb = usable(vcpu, X86_FEATURE_SPEC_CTRL) || usable(vcpu, X86_FEATURE_AMD_IBPB);
 	caps->virt_ssbd = usable(vcpu, X86_FEATURE_VIRT_SSBD);
 	caps->arch_capabilities = usable(vcpu, X86_FEATURE_ARCH_CAPABILITIES);
-	caps->mwait = guest_has(vcpu, X86_FEATURE_MWAIT);
 	caps->smap = usable(vcpu, X86_FEATURE_SMAP);
 	caps->pku = usable(vcpu, X86_FEATURE_PKU);
 

@@ -94,16 +94,32 @@ static int skip(struct vmm_vcpu *vcpu)
 	return vmm_skip_instruction(vcpu);
 }
 
-static int handle_pause(struct vmm_vcpu *vcpu)
-{
-	vmm_on_spin(vcpu);
-	return 1;	/* the backend has moved RIP, or the loop exit is not an instruction */
-}
-
 static int inject_ud(struct vmm_vcpu *vcpu)
 {
 	vmm_inject_ud(vcpu);
 	return 1;
+}
+
+/*
+ * No-ops, as KVM has it: guests that find no MONITOR in CPUID may still use them. With
+ * that quirk off, they are #UD where CPUID does not have them.
+ */
+static int handle_mwait(struct vmm_vcpu *vcpu)
+{
+	struct kvm_cpuid_entry2 *e;
+
+	if (vcpu->vm->disabled_quirks & KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS) {
+		e = vmm_cpuid_find(vcpu, 1, 0);
+		if (!e || !(e->ecx & BIT(X86_FEATURE_MWAIT & 31)))
+			return inject_ud(vcpu);
+	}
+	return vmm_skip_instruction(vcpu);
+}
+
+static int handle_pause(struct vmm_vcpu *vcpu)
+{
+	vmm_on_spin(vcpu);
+	return 1;	/* the backend has moved RIP, or the loop exit is not an instruction */
 }
 
 static int handle_invlpg(struct vmm_vcpu *vcpu)
@@ -409,8 +425,8 @@ int (*const vmm_exit_handlers[VMM_NR_EXITS])(struct vmm_vcpu *vcpu) = {
 	[VMM_EXIT_CPUID]		= handle_cpuid,
 	[VMM_EXIT_HLT]			= handle_hlt,
 	[VMM_EXIT_PAUSE]		= handle_pause,
-	[VMM_EXIT_MONITOR]		= skip,		/* as KVM: a no-op */
-	[VMM_EXIT_MWAIT]		= skip,
+	[VMM_EXIT_MONITOR]		= handle_mwait,
+	[VMM_EXIT_MWAIT]		= handle_mwait,
 	[VMM_EXIT_INVD]			= skip,		/* caches are coherent: nothing to lose */
 	[VMM_EXIT_WBINVD]		= skip,
 	[VMM_EXIT_INVLPG]		= handle_invlpg,

@@ -50,7 +50,8 @@ static unsigned int nr_state_msrs;
 
 /* KVM_GET_MSR_FEATURE_INDEX_LIST: constant, to build CPU models from. */
 static u32 feature_msrs[] = {
-	MSR_IA32_UCODE_REV, MSR_IA32_ARCH_CAPABILITIES, MSR_AMD64_DE_CFG,
+	MSR_IA32_UCODE_REV, MSR_IA32_ARCH_CAPABILITIES, MSR_IA32_PERF_CAPABILITIES,
+	MSR_AMD64_DE_CFG,
 };
 static unsigned int nr_feature_msrs;
 
@@ -93,6 +94,9 @@ static int feature_msr(u32 index, u64 *data)
 	switch (index) {
 	case MSR_IA32_ARCH_CAPABILITIES:
 		*data = arch_capabilities();
+		return 0;
+	case MSR_IA32_PERF_CAPABILITIES:
+		*data = 0;		/* there is no PMU to have any */
 		return 0;
 	case MSR_IA32_UCODE_REV:
 		*data = boot_cpu_data.microcode;
@@ -294,6 +298,8 @@ static int get_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 		msr->data = 0;
 		return 0;
 	case MSR_PLATFORM_INFO:
+		if (!msr->host && vcpu->vm->platform_info_hidden)
+			return 1;
 		msr->data = vcpu->msr_platform_info;
 		return 0;
 	case MSR_IA32_POWER_CTL:

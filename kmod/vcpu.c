@@ -412,7 +412,7 @@ fail:
 /**
  * vmm_create_vcpu() - KVM_CREATE_VCPU
  * @vm: its VM
- * @id: below VMM_MAX_VCPU_ID; the initial APIC id
+ * @id: below VMM_MAX_VCPU_ID, or what KVM_CAP_MAX_VCPU_ID limited it to; the initial APIC id
  *
  * Return: a file descriptor; -EINVAL for a bad id or too many vCPUs, -EEXIST,
  * -ENOMEM, -EMFILE.
@@ -424,10 +424,12 @@ int vmm_create_vcpu(struct vmm_vm *vm, unsigned long id)
 	char name[24];
 	int r, fd;
 
-	if (id >= VMM_MAX_VCPU_ID)
-		return -EINVAL;
 	mutex_lock(&vm->lock);
 	r = -EINVAL;
+	if (!vm->max_vcpu_ids)
+		vm->max_vcpu_ids = VMM_MAX_VCPU_ID;
+	if (id >= vm->max_vcpu_ids)
+		goto unlock;
 	if (vm->created_vcpus >= VMM_MAX_VCPUS)
 		goto unlock;
 	/* The irqchip cannot appear between here and publication: it needs vm->lock. */

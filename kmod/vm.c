@@ -154,7 +154,8 @@ static struct vmm_vm *vm_alloc(void)
 	mmgrab(vm->mm);
 	vm->identity_map_addr = 0xfffbc000;	/* KVM's default */
 	vm->halt_poll_ns = VMM_HALT_POLL_DEFAULT;
-	snprintf(vm->name, sizeof(vm->name), "%s-%d", "vm", task_pid_nr(current));
+	/* As in the statistics of KVM, whose readers look for the prefix. */
+	snprintf(vm->name, sizeof(vm->name), "kvm-%d", task_pid_nr(current));
 	r = init_srcu_struct(&vm->srcu);
 	if (r)
 		goto mm;

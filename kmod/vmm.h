@@ -131,7 +131,7 @@ struct vmm_guest_caps {
 	u64 efer_allowed;
 	u8 maxphyaddr;
 	bool x2apic, nx, gbpages, rdtscp, pcid, fsgsbase, xsave, tsc_deadline, invpcid,
-	     la57, longmode, spec_ctrl, ibpb, virt_ssbd, arch_capabilities, mwait, smap, pku;
+	     la57, longmode, spec_ctrl, ibpb, virt_ssbd, arch_capabilities, smap, pku;
 	u32 pv_features;	/* KVM_CPUID_FEATURES.EAX as given to this guest */
 	bool pv;		/* the KVM signature leaf is present */
 	u32 pv_base;		/* its leaf, 0x40000000 as a rule */
@@ -269,19 +269,20 @@ struct vmm_vm {
 	unsigned long tss_addr;			/* KVM_SET_TSS_ADDR, gpa */
 	u64 identity_map_addr;
 	u32 bsp_vcpu_id;
+	u32 max_vcpu_ids;			/* [m] 0: not said; final with the first vCPU */
 	struct vmm_msr_filter __rcu *msr_filter;	/* msr_exit.c: read under SRCU, written under lock */
 	u32 msr_exits;				/* KVM_MSR_EXIT_REASON_*: failures for user space */
 	u32 disabled_exits;
 	u32 halt_poll_ns;			/* KVM_CAP_HALT_POLL: the most, 0 none */
 	unsigned int last_boosted;		/* index: where directed yield starts to look; racy */
-	bool exit_on_emulation_error, exception_payload;
+	bool exit_on_emulation_error, exception_payload, platform_info_hidden;
 	u64 disabled_quirks;
 	u32 hypercall_exits;			/* KVM_CAP_EXIT_HYPERCALL: numbers, as bits */
 	u32 default_tsc_khz;
 	struct vmm_vm_stats stats;
 	void *vendor;				/* the backend's VM-wide state */
 	struct list_head link;			/* vmm_vms, under vmm_vms_lock (main.c) */
-	char name[32];				/* "vmm-PID-FD" for logs and debugfs */
+	char name[32];				/* "kvm-PID": logs, statistics */
 };
 
 extern struct list_head vmm_vms;

@@ -172,8 +172,8 @@ void svm_cache_reg(struct vmm_vcpu *vcpu, int reg)
 }
 
 /*
- * CD and NW never reach the CPU: firmware leaves them set for a long time, and the
- * guest would run uncached. While it has them set it must neither read the VMCB's
+ * CD and NW do not reach the CPU unless user space asks for it: firmware leaves them set
+ * for a long time, and the guest would run uncached. While it has them set it must neither read the VMCB's
  * CR0 nor write it unseen: clearing them changes nothing there, so the selective
  * intercept would not notice.
  */
@@ -181,8 +181,10 @@ void svm_set_cr0(struct vmm_vcpu *vcpu, unsigned long cr0)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	struct vmcb *vmcb = svm->vmcb;
-	unsigned long hw = (cr0 | X86_CR0_ET) & ~(X86_CR0_CD | X86_CR0_NW);
+	unsigned long hw = cr0 | X86_CR0_ET;
 
+	if (!(vcpu->vm->disabled_quirks & KVM_X86_QUIRK_CD_NW_CLEARED))
+		hw &= ~(X86_CR0_CD | X86_CR0_NW);
 	if ((vmcb->cr0 ^ hw) & (X86_CR0_PG | X86_CR0_PE))
 		svm_flush(svm);
 	vmcb->cr0 = hw;

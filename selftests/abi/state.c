@@ -530,6 +530,22 @@ static void cpuid_set(void)
 	ask("virtual width 0", ioctl(fd, KVM_SET_CPUID2, c));
 }
 
+/* Which bits of CR4 a vCPU takes that was given no CPUID: those of the machine. */
+static void cr4_before_cpuid(void)
+{
+	struct vm *vm = vm_new(NO_VCPU);
+	int i, fd = MUST(ioctl(vm->fd, KVM_CREATE_VCPU, 0));
+	struct kvm_sregs s;
+	char k[80];
+
+	MUST(ioctl(fd, KVM_GET_SREGS, &s));
+	for (i = 0; i < 32; i++) {
+		s.cr4 = 1ull << i;
+		snprintf(k, sizeof(k), "CR4 %#llx before SET_CPUID2", s.cr4);
+		ask(k, ioctl(fd, KVM_SET_SREGS, &s));
+	}
+}
+
 static void cpuid_after_run(void)
 {
 	struct vm *vm = vm_new(0);
@@ -773,6 +789,7 @@ const struct row state_rows[] = {
 	{ "state: MSRs one by one", msr_round_trip },
 	{ "state: MSR counts", msr_errors },
 	{ "state: CPUID", cpuid_set },
+	{ "state: CR4 before CPUID", cr4_before_cpuid },
 	{ "state: CPUID after KVM_RUN", cpuid_after_run },
 	{ "state: VCPU_EVENTS", events },
 	{ "state: DEBUGREGS", debugregs },

@@ -255,6 +255,10 @@ static void enable_cap(void)
 		{ KVM_CAP_EXCEPTION_PAYLOAD, 0, 1 }, { KVM_CAP_EXIT_ON_EMULATION_FAILURE, 0, 1 },
 		{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, 0, 2 }, { KVM_CAP_IRQCHIP, 0, 0 },
 		{ KVM_CAP_SPLIT_IRQCHIP, 0, 24 }, { KVM_CAP_SPLIT_IRQCHIP, 0, 24 },
+		{ KVM_CAP_DISABLE_QUIRKS2, 0, 1ull << 40 }, { KVM_CAP_DISABLE_QUIRKS2, 0, 0x7f },
+		{ KVM_CAP_DISABLE_QUIRKS, 0, 0 }, { KVM_CAP_MSR_PLATFORM_INFO, 0, 0 },
+		{ KVM_CAP_MAX_VCPU_ID, 0, 1 << 20 }, { KVM_CAP_MAX_VCPU_ID, 0, 2 },
+		{ KVM_CAP_MAX_VCPU_ID, 0, 2 }, { KVM_CAP_MAX_VCPU_ID, 0, 3 },
 	};
 	struct vm *vm = vm_new(NO_VCPU);
 	unsigned int i;
@@ -270,6 +274,7 @@ static void enable_cap(void)
 		ask(k, ioctl(vm->fd, KVM_ENABLE_CAP, &cap));
 	}
 	ask("from nowhere", ioctl(vm->fd, KVM_ENABLE_CAP, BAD_POINTER));
+	ask("vCPU beyond the limit that was set", ioctl(vm->fd, KVM_CREATE_VCPU, 2));
 	vm_add_vcpu(vm);
 	ask("unknown, on a vCPU", ioctl(vm->vcpu[0], KVM_ENABLE_CAP,
 					&(struct kvm_enable_cap) { .cap = 99999 }));
