@@ -3,6 +3,7 @@
 # make            build the module (for the lab's kernels), libvmm and vmmctl
 # make demo       boot a stock Debian kernel under vmmctl on vmm.ko [HOST=svm|vmx|native]
 # make check      every test, on emulated AMD-V and VT-x hosts
+# make check-kvm-selftests    KVM's own tests on KVM and on vmm, for Documentation/kvm-selftests.md
 # make host       build the module for the kernel this machine runs
 # make load       ... and load it      make unload   remove it
 # make install    module, vmmctl, libvmm, headers and man pages [PREFIX=/usr/local DESTDIR=]
@@ -21,7 +22,7 @@ AR ?= ar
 CFLAGS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all kmod host demo check check-quick sparse load unload install uninstall clean distclean deps FORCE
+.PHONY: all kmod host demo check check-quick check-kvm-selftests sparse load unload install uninstall clean distclean deps FORCE
 
 all: kmod $(B)/libvmm.a $(B)/vmmctl/vmmctl
 
@@ -64,6 +65,9 @@ demo: deps $(B)/kmod/$(KERNEL)/vmm.ko $(B)/vmmctl/vmmctl
 
 check: deps
 	@selftests/check
+
+check-kvm-selftests: deps $(B)/kmod/6.1/vmm.ko
+	@selftests/kvm/run
 
 check-quick: deps
 	@selftests/check --quick
