@@ -264,6 +264,8 @@ static const u16 always[] = {
 	 * taken in between: the guest would own the CPU.
 	 */
 	ICPT_EXCEPTION(X86_TRAP_DB), ICPT_EXCEPTION(X86_TRAP_AC),
+	/* The other vendor's hypercall is replaced by ours. */
+	ICPT_EXCEPTION(X86_TRAP_UD),
 	/* Emulated. */
 	ICPT_CR0_SELECTIVE, ICPT_WRITE_CR(4), ICPT_WRITE_CR(8),
 	ICPT_CPUID, ICPT_IOIO, ICPT_MSR, ICPT_RDPMC, ICPT_TASK_SWITCH, ICPT_VMMCALL,

@@ -311,9 +311,10 @@ void vmx_db_intercept(struct vmm_vcpu *vcpu)
 	/*
 	 * Allow: all exceptions but these. #AC and #DB may raise themselves while
 	 * they are delivered, for ever, and no interrupt would end it; #MC is the
-	 * host's.
+	 * host's; #UD may be the other vendor's hypercall, to be replaced by ours.
 	 */
-	u32 exceptions = BIT(X86_TRAP_MC) | BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC);
+	u32 exceptions = BIT(X86_TRAP_MC) | BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) |
+			 BIT(X86_TRAP_UD);
 
 	if ((vcpu->guest_debug & KVM_GUESTDBG_ENABLE) &&
 	    (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP))

@@ -229,6 +229,20 @@ static bool hypercall64_host(struct vm *vm)
 	return true;
 }
 
+/* A guest migrated from the other vendor's processor: its hypercall is #UD, and replaced. */
+static bool hypercall_other64_host(struct vm *vm)
+{
+	if (amd)
+		memcpy(vm->mem + CODE, hypercall_intel64_start,
+		       hypercall_intel64_end - hypercall_intel64_start);
+	if (!until_hlt(vm))
+		return false;
+	EQUAL(vm->result->v[0], (uint64_t)-1000);	/* KVM_ENOSYS */
+	CHECK(!memcmp(vm->mem + CODE + 5, amd ? "\x0f\x01\xd9" : "\x0f\x01\xc1", 3),
+	      "the instruction is not replaced");
+	return true;
+}
+
 /* In user mode; HLT is #GP there, too. The gate of #GP leads to the last label. */
 GUEST(umip64, 64,
 	LABEL(umip64, 0) "sgdt " V(4) "; hlt\n"
@@ -293,5 +307,7 @@ const struct test bringup_system[] = {
 	{ TEST("long mode: SYSCALL", LONG, syscall64, syscall64_host) },
 	{ TEST("long mode: UMIP", LONG, umip64, umip64_host) },
 	{ TEST("long mode: unknown hypercall", LONG, hypercall64, hypercall64_host) },
+	{ TEST("long mode: the other vendor's hypercall", LONG, hypercall64,
+	       hypercall_other64_host) },
 	{ .name = NULL }
 };
