@@ -303,7 +303,7 @@ static int sleep_halted(struct vmm_vcpu *vcpu, int *srcu)
 	struct vmm_vm *vm = vcpu->vm;
 
 	srcu_read_unlock(&vm->srcu, *srcu);
-	vmm_lapic_timer_sleep(vcpu);
+	vmm_lapic_timer_to_host(vcpu);
 	if (vcpu->mp_state == KVM_MP_STATE_HALTED)
 		wait_halted(vcpu);
 	else

@@ -171,7 +171,7 @@ void vmm_lapic_update_cr8_intercept(struct vmm_vcpu *vcpu);
 /* VMM_REQ_TIMER: move an expired timer's interrupt into IRR. vCPU thread. */
 void vmm_lapic_timer_expired(struct vmm_vcpu *vcpu);
 void vmm_lapic_timer_exit(struct vmm_vcpu *vcpu);
-void vmm_lapic_timer_sleep(struct vmm_vcpu *vcpu);
+void vmm_lapic_timer_to_host(struct vmm_vcpu *vcpu);
 bool vmm_lapic_timer_pending(struct vmm_vcpu *vcpu);
 /* INIT and SIPI, if any (SDM 9.4.4.1); they come with VMM_REQ_EVENT. Changes mp_state. */
 void vmm_lapic_accept_events(struct vmm_vcpu *vcpu);

@@ -300,10 +300,10 @@ void vmm_lapic_timer_exit(struct vmm_vcpu *vcpu)
 }
 
 /**
- * vmm_lapic_timer_sleep() - the vCPU is about to sleep: its timer must wake it
- * @vcpu: the vCPU, on its thread
+ * vmm_lapic_timer_to_host() - a timer that the hardware keeps goes to an hrtimer
+ * @vcpu: the vCPU, on its thread: it is about to sleep, or the host's TSC has changed
  */
-void vmm_lapic_timer_sleep(struct vmm_vcpu *vcpu)
+void vmm_lapic_timer_to_host(struct vmm_vcpu *vcpu)
 {
 	struct vmm_lapic *lapic = vcpu->lapic;
 

@@ -332,6 +332,8 @@ void vmm_tsc_load(struct vmm_vcpu *vcpu, int cpu)
 		if (vmm_backend.caps.tsc_scaling)
 			vmm_backend.set_tsc_ratio(vcpu, kc->tsc_ratio);
 		vmm_backend.set_tsc_offset(vcpu, vcpu->tsc_offset);
+		/* A deadline in terms of the old TSC means nothing any more. */
+		vmm_lapic_timer_to_host(vcpu);
 	}
 }
 
