@@ -275,7 +275,6 @@ static void add_speculation(struct kvm_cpuid_entry2 *e)
 static void add_xsave_leaves(void)
 {
 	struct kvm_cpuid_entry2 *e = add(0xd, 0, true);
-	bool xsaves;
 	int i;
 
 	if (!vmm_supported_xcr0) {
@@ -288,9 +287,7 @@ static void add_xsave_leaves(void)
 	e->ebx = e->ecx;
 
 	e = add(0xd, 1, true);
-	/* A guest that finds XSAVES writes IA32_XSS. */
-	xsaves = vmm_backend.caps.xsaves && vmm_backend.has_msr(MSR_IA32_XSS);
-	if (!xsaves)
+	if (!vmm_backend.caps.xsaves)
 		e->eax &= ~F(XSAVES);
 	/* No supervisor component is offered: IA32_XSS stays 0. */
 	e->ebx = e->eax & (F(XSAVES) | F(XSAVEC)) ? xsave_size(vmm_supported_xcr0, true) : 0;
@@ -720,6 +717,7 @@ static void derive_caps(struct vmm_vcpu *vcpu)
 	caps->pcid = usable(vcpu, X86_FEATURE_PCID);
 	caps->fsgsbase = usable(vcpu, X86_FEATURE_FSGSBASE);
 	caps->xsave = usable(vcpu, X86_FEATURE_XSAVE);
+	caps->xsaves = usable(vcpu, X86_FEATURE_XSAVES);
 	caps->tsc_deadline = guest_has(vcpu, X86_FEATURE_TSC_DEADLINE_TIMER);
 	caps->invpcid = usable(vcpu, X86_FEATURE_INVPCID);
 	caps->la57 = usable(vcpu, X86_FEATURE_LA57);

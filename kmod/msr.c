@@ -291,6 +291,9 @@ static int get_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 	case MSR_MTRRcap:
 		msr->data = 0x500 | MTRR_VARIABLE;	/* fixed, write-combining */
 		return 0;
+	case MSR_IA32_XSS:
+		msr->data = 0;
+		return !vcpu->caps.xsaves;
 	case MSR_IA32_MISC_ENABLE:
 		msr->data = vcpu->msr_misc_enable;
 		return 0;
@@ -373,6 +376,8 @@ static int set_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 		vcpu->pat = data;
 		vmm_backend.set_msr(vcpu, msr);
 		return 0;
+	case MSR_IA32_XSS:
+		return !vcpu->caps.xsaves || data;	/* no supervisor component is offered */
 	case MSR_IA32_MISC_ENABLE:
 		/* The two unavailability bits are read-only (SDM volume 4, table 2-2). */
 		if (!msr->host && ((data ^ vcpu->msr_misc_enable) & MISC_ENABLE_RO))
@@ -641,8 +646,9 @@ static bool state_msr_exists(u32 index)
 	case MSR_IA32_SPEC_CTRL:
 	case MSR_AMD64_VIRT_SPEC_CTRL:
 	case MSR_IA32_DEBUGCTLMSR:
-	case MSR_IA32_XSS:
 		return vmm_backend.has_msr(index);
+	case MSR_IA32_XSS:
+		return vmm_backend.caps.xsaves;
 	case MSR_IA32_ARCH_CAPABILITIES:
 		return boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES);
 	case MSR_K7_HWCR:

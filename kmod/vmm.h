@@ -130,7 +130,7 @@ struct vmm_guest_caps {
 	u64 cr4_reserved;	/* bits a guest may not set */
 	u64 efer_allowed;
 	u8 maxphyaddr;
-	bool x2apic, nx, gbpages, rdtscp, pcid, fsgsbase, xsave, tsc_deadline, invpcid,
+	bool x2apic, nx, gbpages, rdtscp, pcid, fsgsbase, xsave, xsaves, tsc_deadline, invpcid,
 	     la57, longmode, spec_ctrl, ibpb, virt_ssbd, arch_capabilities, smap, pku;
 	u32 pv_features;	/* KVM_CPUID_FEATURES.EAX as given to this guest */
 	bool pv;		/* the KVM signature leaf is present */

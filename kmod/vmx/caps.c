@@ -27,20 +27,20 @@ MODULE_PARM_DESC(unrestricted, "VT-x: run real mode directly (0 is refused)");
  * is there; both hold all bits that may be on at some time.
  */
 struct control {
-	const char *name;
-	u32 msr, true_msr;		/* the latter, where IA32_VMX_BASIC[55] says so */
+	const char *name;		/* what its required bits amount to */
+	u32 msr, true_msr;		/* the latter, if any, where IA32_VMX_BASIC[55] says so */
 	u32 required, optional;
 };
 
 static const struct control pin_control = {
-	"pin-based", MSR_IA32_VMX_PINBASED_CTLS, MSR_IA32_VMX_TRUE_PINBASED_CTLS,
+	"virtual NMIs", MSR_IA32_VMX_PINBASED_CTLS, MSR_IA32_VMX_TRUE_PINBASED_CTLS,
 	/* Allow: nothing; host interrupts and NMIs always end the guest's turn. */
 	.required = PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING | PIN_BASED_VIRTUAL_NMIS,
 	.optional = PIN_BASED_VMX_PREEMPTION_TIMER,
 };
 
 static const struct control cpu_control = {
-	"processor-based", MSR_IA32_VMX_PROCBASED_CTLS, MSR_IA32_VMX_TRUE_PROCBASED_CTLS,
+	"bitmaps or secondary controls", MSR_IA32_VMX_PROCBASED_CTLS, MSR_IA32_VMX_TRUE_PROCBASED_CTLS,
 	/*
 	 * Allow: INVLPG, CR3 loads and stores, RDTSC (with an offset), PAUSE outside
 	 * of tight loops. All else that could reach the host exits.
@@ -55,28 +55,28 @@ static const struct control cpu_control = {
 };
 
 static const struct control secondary_control = {
-	"secondary processor-based", MSR_IA32_VMX_PROCBASED_CTLS2, MSR_IA32_VMX_PROCBASED_CTLS2,
+	"extended page tables (EPT) or unrestricted guest", MSR_IA32_VMX_PROCBASED_CTLS2, 0,
 	/*
-	 * Allow: RDRAND, RDSEED, descriptor-table instructions unless UMIP is emulated
-	 * and on. XSAVES and XRSTORS stay off, so they raise #UD and IA32_XSS does not
-	 * exist for the guest. Page-modification logging stays off: the dirty log
-	 * write-protects.
+	 * Allow: RDRAND, RDSEED, XSAVES and XRSTORS with IA32_XSS 0, descriptor-table
+	 * instructions unless UMIP is emulated and on. Page-modification logging stays
+	 * off: the dirty log write-protects.
 	 */
 	.required = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST,
 	.optional = SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_WBINVD_EXITING |
 		    SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID |
 		    SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_TSC_SCALING |
-		    SECONDARY_EXEC_ENCLS_EXITING | SECONDARY_EXEC_DESC,
+		    SECONDARY_EXEC_ENCLS_EXITING | SECONDARY_EXEC_DESC |
+		    SECONDARY_EXEC_XSAVES,
 };
 
 static const struct control exit_control = {
-	"VM-exit", MSR_IA32_VMX_EXIT_CTLS, MSR_IA32_VMX_TRUE_EXIT_CTLS,
+	"VM-exit controls", MSR_IA32_VMX_EXIT_CTLS, MSR_IA32_VMX_TRUE_EXIT_CTLS,
 	.required = VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_SAVE_DEBUG_CONTROLS |
 		    VM_EXIT_LOAD_IA32_EFER | VM_EXIT_LOAD_IA32_PAT,
 };
 
 static const struct control entry_control = {
-	"VM-entry", MSR_IA32_VMX_ENTRY_CTLS, MSR_IA32_VMX_TRUE_ENTRY_CTLS,
+	"VM-entry controls", MSR_IA32_VMX_ENTRY_CTLS, MSR_IA32_VMX_TRUE_ENTRY_CTLS,
 	.required = VM_ENTRY_LOAD_DEBUG_CONTROLS | VM_ENTRY_IA32E_MODE |
 		    VM_ENTRY_LOAD_IA32_EFER | VM_ENTRY_LOAD_IA32_PAT,
 };
@@ -101,7 +101,7 @@ static u32 missing_control(const struct control *c, u64 basic, u32 *result)
 {
 	u64 msr;
 
-	rdmsrl(basic & BIT_ULL(55) ? c->true_msr : c->msr, msr);
+	rdmsrl(basic & BIT_ULL(55) && c->true_msr ? c->true_msr : c->msr, msr);
 	*result = ((c->required | c->optional) & (msr >> 32)) | (u32)msr;
 	return c->required & ~(u32)(msr >> 32);
 }
@@ -114,14 +114,14 @@ static u32 missing_control(const struct control *c, u64 basic, u32 *result)
  */
 int vmx_negotiate(struct vmx_config *c)
 {
-	static const struct {
-		u32 bit;
-		const char *what;
-	} named[] = {
-		{ SECONDARY_EXEC_ENABLE_EPT, "extended page tables (EPT)" },
-		{ SECONDARY_EXEC_UNRESTRICTED_GUEST, "unrestricted guest" },
+	const struct {
+		const struct control *control;
+		u32 *result;
+	} all[] = {
+		{ &cpu_control, &c->cpu_based }, { &secondary_control, &c->secondary },
+		{ &pin_control, &c->pin }, { &exit_control, &c->exit },
+		{ &entry_control, &c->entry },
 	};
-	const struct control *lacking = NULL;
 	u32 missing;
 	u64 basic;
 	int i;
@@ -137,44 +137,16 @@ int vmx_negotiate(struct vmx_config *c)
 	rdmsrl(MSR_EFER, c->host_efer);
 	rdmsrl(MSR_IA32_CR_PAT, c->host_pat);
 
-	missing = missing_control(&cpu_control, basic, &c->cpu_based);
-	if (missing & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS) {
-		pr_err("this processor's VT-x has no EPT, and shadow paging on VT-x is not there yet\n");
+	for (i = 0; i < ARRAY_SIZE(all); i++) {
+		missing = missing_control(all[i].control, basic, all[i].result);
+		if (!missing)
+			continue;
+		pr_err("this processor's VT-x lacks %s (controls %#x), which vmm needs\n",
+		       all[i].control->name, missing);
 		return -ENODEV;
 	}
-	if (missing)
-		lacking = &cpu_control;
-	if (!lacking) {
-		missing = missing_control(&secondary_control, 0, &c->secondary);
-		for (i = 0; i < ARRAY_SIZE(named); i++) {
-			if (!(missing & named[i].bit))
-				continue;
-			pr_err("this processor's VT-x has no %s, which vmm needs\n", named[i].what);
-			return -ENODEV;
-		}
-	}
-	if (!lacking) {
-		missing = missing_control(&pin_control, basic, &c->pin);
-		if (missing)
-			lacking = &pin_control;
-		if (preemption_timer_broken())
-			c->pin &= ~PIN_BASED_VMX_PREEMPTION_TIMER;
-	}
-	if (!lacking) {
-		missing = missing_control(&exit_control, basic, &c->exit);
-		if (missing)
-			lacking = &exit_control;
-	}
-	if (!lacking) {
-		missing = missing_control(&entry_control, basic, &c->entry);
-		if (missing)
-			lacking = &entry_control;
-	}
-	if (lacking) {
-		pr_err("this processor's VT-x lacks %s controls %#x, which vmm needs\n",
-		       lacking->name, missing);
-		return -ENODEV;
-	}
+	if (preemption_timer_broken())
+		c->pin &= ~PIN_BASED_VMX_PREEMPTION_TIMER;
 
 	rdmsrl(MSR_IA32_VMX_EPT_VPID_CAP, c->ept_vpid);
 	if (!(c->ept_vpid & VMX_EPT_PAGE_WALK_4_BIT) || !(c->ept_vpid & VMX_EPTP_WB_BIT) ||
@@ -252,6 +224,7 @@ void vmx_fill_caps(struct vmm_backend_caps *caps)
 		.decode_assists = true,
 		.virtual_nmi = true,
 		.pdptes = true,
+		.xsaves = c->secondary & SECONDARY_EXEC_XSAVES,
 	};
 }
 
@@ -278,10 +251,6 @@ void vmx_filter_cpuid(struct kvm_cpuid_entry2 *e)
 			e->ebx &= ~BIT(10);
 		if (!(secondary & SECONDARY_EXEC_ENABLE_RDTSCP))
 			e->ecx &= ~BIT(22);		/* RDPID */
-		break;
-	case 0xd:
-		if (e->index == 1)
-			e->eax &= ~BIT(3);		/* XSAVES */
 		break;
 	case 0x80000001:
 		if (!(secondary & SECONDARY_EXEC_ENABLE_RDTSCP))

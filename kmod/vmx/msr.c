@@ -31,6 +31,24 @@ static bool have_tsc_aux(void)
 	return vmx_config.secondary & SECONDARY_EXEC_ENABLE_RDTSCP;
 }
 
+/* Those that are fields of the VMCS; 0: another one. */
+static unsigned long vmcs_field(u32 index)
+{
+	switch (index) {
+	case MSR_FS_BASE:
+		return GUEST_FS_BASE;
+	case MSR_GS_BASE:
+		return GUEST_GS_BASE;
+	case MSR_IA32_SYSENTER_CS:
+		return GUEST_SYSENTER_CS;
+	case MSR_IA32_SYSENTER_ESP:
+		return GUEST_SYSENTER_ESP;
+	case MSR_IA32_SYSENTER_EIP:
+		return GUEST_SYSENTER_EIP;
+	}
+	return 0;
+}
+
 static int switched_slot(u32 index)
 {
 	int i;
@@ -185,24 +203,13 @@ int vmx_get_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	int slot;
 
+	if (vmcs_field(msr->index)) {
+		msr->data = vmcs_read(vmcs_field(msr->index));
+		return 0;
+	}
 	switch (msr->index) {
-	case MSR_FS_BASE:
-		msr->data = vmcs_read(GUEST_FS_BASE);
-		return 0;
-	case MSR_GS_BASE:
-		msr->data = vmcs_read(GUEST_GS_BASE);
-		return 0;
 	case MSR_KERNEL_GS_BASE:
 		msr->data = get_kernel_gs_base(vmx);
-		return 0;
-	case MSR_IA32_SYSENTER_CS:
-		msr->data = vmcs_read(GUEST_SYSENTER_CS);
-		return 0;
-	case MSR_IA32_SYSENTER_ESP:
-		msr->data = vmcs_read(GUEST_SYSENTER_ESP);
-		return 0;
-	case MSR_IA32_SYSENTER_EIP:
-		msr->data = vmcs_read(GUEST_SYSENTER_EIP);
 		return 0;
 	case MSR_IA32_DEBUGCTLMSR:
 		msr->data = vmcs_read(GUEST_IA32_DEBUGCTL);
@@ -237,24 +244,13 @@ int vmx_set_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 	u64 data = msr->data;
 	int slot;
 
+	if (vmcs_field(msr->index)) {
+		vmcs_write(vmcs_field(msr->index), data);	/* SYSENTER_CS: 32 bits of it */
+		return 0;
+	}
 	switch (msr->index) {
-	case MSR_FS_BASE:
-		vmcs_write(GUEST_FS_BASE, data);
-		return 0;
-	case MSR_GS_BASE:
-		vmcs_write(GUEST_GS_BASE, data);
-		return 0;
 	case MSR_KERNEL_GS_BASE:
 		set_kernel_gs_base(vmx, data);
-		return 0;
-	case MSR_IA32_SYSENTER_CS:
-		vmcs_write(GUEST_SYSENTER_CS, (u32)data);
-		return 0;
-	case MSR_IA32_SYSENTER_ESP:
-		vmcs_write(GUEST_SYSENTER_ESP, data);
-		return 0;
-	case MSR_IA32_SYSENTER_EIP:
-		vmcs_write(GUEST_SYSENTER_EIP, data);
 		return 0;
 	case MSR_IA32_CR_PAT:
 		return 0;	/* vcpu->pat goes in with the next entry */
@@ -291,12 +287,7 @@ int vmx_set_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 bool vmx_has_msr(u32 index)
 {
 	switch (index) {
-	case MSR_FS_BASE:
-	case MSR_GS_BASE:
 	case MSR_KERNEL_GS_BASE:
-	case MSR_IA32_SYSENTER_CS:
-	case MSR_IA32_SYSENTER_ESP:
-	case MSR_IA32_SYSENTER_EIP:
 	case MSR_IA32_DEBUGCTLMSR:
 	case MSR_IA32_CR_PAT:
 		return true;
@@ -305,7 +296,7 @@ bool vmx_has_msr(u32 index)
 	case MSR_IA32_SPEC_CTRL:
 		return boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL);
 	default:
-		return switched_slot(index) >= 0;
+		return switched_slot(index) >= 0 || vmcs_field(index);
 	}
 }
 

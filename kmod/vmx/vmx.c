@@ -111,6 +111,8 @@ static void update_controls(struct vmx_vcpu *vmx)
 		secondary &= ~SECONDARY_EXEC_ENABLE_RDTSCP;
 	if (!vcpu->caps.invpcid)
 		secondary &= ~SECONDARY_EXEC_ENABLE_INVPCID;
+	if (!vcpu->caps.xsaves)
+		secondary &= ~SECONDARY_EXEC_XSAVES;
 	/* vmx_set_tsc_ratio() and vmx_set_cr4() decide these. */
 	secondary &= ~(SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_DESC);
 	secondary |= vmx->secondary & (SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_DESC);
@@ -148,6 +150,8 @@ static void init_vmcs(struct vmx_vcpu *vmx)
 		vmcs_write(PLE_GAP, PLE_GAP_TICKS);
 		vmcs_write(PLE_WINDOW, PLE_WINDOW_TICKS);
 	}
+	if (vmx_config.secondary & SECONDARY_EXEC_XSAVES)
+		vmcs_write(XSS_EXIT_BITMAP, 0);
 	if (vmx_config.secondary & SECONDARY_EXEC_ENCLS_EXITING)
 		vmcs_write(ENCLS_EXITING_BITMAP, ~0ull);
 	vmcs_write(VMCS_LINK_POINTER, ~0ull);

@@ -537,6 +537,42 @@ static void avx_leak(void)
 	EQUAL(guest.v[3], PATTERN);
 }
 
+static void xsaves_guest(void)
+{
+	static uint8_t area[1024] __attribute__((aligned(64)));
+	uint64_t cr4;
+
+	asm volatile("mov %%cr4, %0" : "=r" (cr4));
+	asm volatile("mov %0, %%cr4" : : "r" (cr4 | 1 << 18));
+	guest.v[0] = g_rdmsr(0xda0);
+	g_wrmsr(0xda0, 0);
+	guest.v[1] = TRY("wrmsr", : "c" (0xda0), "a" (0x100), "d" (0));
+	asm volatile("movq %0, %%xmm3" : : "r" (PATTERN) : "xmm3");
+	guest.v[2] = TRY("xsaves %1", : "m" (area), "a" (3), "d" (0) : "memory");
+	guest.v[3] = *(uint64_t *)(area + 520);		/* XCOMP_BV */
+	asm volatile("pxor %%xmm3, %%xmm3" : : : "xmm3");
+	guest.v[4] = TRY("xrstors %1", : "m" (area), "a" (3), "d" (0) : "memory");
+	asm volatile("movq %%xmm3, %0" : "=r" (cr4));
+	guest.v[5] = cr4;
+}
+
+static void xsaves(void)
+{
+	const struct kvm_cpuid_entry2 *e = cpuid_leaf(0xd, 1);
+	struct vm *vm = vm_new(0);
+
+	if (!e || !(e->eax & 8))
+		skip("no XSAVES");
+	vcpu_call(vm, 0, xsaves_guest);
+	expect_sync(vm, 0, DONE);
+	EQUAL(guest.v[0], 0);
+	EQUAL(guest.v[1], 13);
+	EQUAL(guest.v[2], ~0ull);
+	EQUAL(guest.v[3], 1ull << 63 | 3);
+	EQUAL(guest.v[4], ~0ull);
+	EQUAL(guest.v[5], PATTERN);
+}
+
 static void pkru_guest(void)
 {
 	uint64_t cr4;
@@ -685,6 +721,7 @@ const struct row guest_rows[] = {
 	{ "guest: its own breakpoint", own_breakpoint },
 	{ "guest: x87 and SSE do not leak", fpu_leak },
 	{ "guest: AVX does not leak", avx_leak },
+	{ "guest: XSAVES", xsaves },
 	{ "guest: PKRU does not leak", pkru_leak },
 	{ "guest: SYSCALL, SYSENTER, bases, TSC_AUX do not leak", msr_leak },
 	{ "guest: debug registers do not leak", dr_leak },
