@@ -121,15 +121,11 @@ struct vmm_exit {
 /* What the hardware under us can do; filled by hardware_setup(). */
 struct vmm_backend_caps {
 	bool tdp;			/* EPT or NPT in use */
-	bool tdp_1g, tdp_ad, tdp_exec_only, tdp_5level;
+	bool tdp_1g, tdp_ad;
 	u8 tdp_levels;
-	bool unrestricted;		/* runs real mode and unpaged protected mode directly */
 	bool tsc_scaling;
 	u8 tsc_scaling_frac_bits;
 	bool preempt_timer;
-	bool apicv;
-	bool tlb_tags;			/* VPID or ASID */
-	bool nrips, decode_assists, vgif, virtual_nmi, bus_lock_exit, notify_exit, pml;
 	bool xsaves;
 	bool lends_debug;		/* can let the guest access DR0-7 without exits */
 	bool pdptes;			/* the CPU keeps PAE's PDPTEs; vcpu->pdptrs follows them */
@@ -153,8 +149,6 @@ struct vmm_backend {
 	void (*cpu_disable)(void);
 	void (*cpu_crash)(void);		/* NMI context: leave VMX/SVM now */
 
-	int (*vm_create)(struct vmm_vm *vm);
-	void (*vm_destroy)(struct vmm_vm *vm);
 	int (*vcpu_create)(struct vmm_vcpu *vcpu);
 	void (*vcpu_destroy)(struct vmm_vcpu *vcpu);
 	void (*vcpu_reset)(struct vmm_vcpu *vcpu, bool init);	/* vendor state; core sets registers */
@@ -193,7 +187,6 @@ struct vmm_backend {
 	int (*get_msr)(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
 	int (*set_msr)(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
 	bool (*has_msr)(u32 index);		/* emulated or switched by the backend on this machine */
-	int (*get_feature_msr)(u32 index, u64 *data);
 	void (*msr_filter_changed)(struct vmm_vcpu *vcpu);	/* what may not exit: vmm_msr_allowed() */
 	void (*cpuid_changed)(struct vmm_vcpu *vcpu);
 	void (*filter_cpuid)(struct kvm_cpuid_entry2 *e);	/* remove what this backend cannot give */
@@ -227,11 +220,6 @@ struct vmm_backend {
 	void (*flush_tlb)(struct vmm_vcpu *vcpu);		/* everything of this VM, on this CPU */
 	void (*flush_tlb_guest)(struct vmm_vcpu *vcpu);		/* linear translations of this vCPU */
 	void (*flush_tlb_gva)(struct vmm_vcpu *vcpu, u64 gva);
-	/*
-	 * Called on a CPU where a vCPU of this VM ran and may run again, with the
-	 * root about to be freed (may be NULL when set_root + flush suffices).
-	 */
-	void (*forget_root)(u64 root_pa);
 
 	/* Debug dump of the vendor's structure after FAIL_ENTRY or UNKNOWN. */
 	void (*dump)(struct vmm_vcpu *vcpu);

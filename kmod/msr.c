@@ -110,7 +110,7 @@ static int feature_msr(u32 index, u64 *data)
 		*data = BIT(1);		/* LFENCE is serialising here */
 		return 0;
 	default:
-		return vmm_backend.get_feature_msr ? vmm_backend.get_feature_msr(index, data) : 1;
+		return 1;
 	}
 }
 
@@ -648,7 +648,7 @@ static bool state_msr_exists(u32 index)
 	case MSR_IA32_DEBUGCTLMSR:
 		return vmm_backend.has_msr(index);
 	case MSR_IA32_XSS:
-		return vmm_backend.caps.xsaves;
+		return false;	/* always 0, nothing to save */
 	case MSR_IA32_ARCH_CAPABILITIES:
 		return boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES);
 	case MSR_K7_HWCR:

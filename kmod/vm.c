@@ -87,7 +87,6 @@ static void vm_free(struct vmm_vm *vm)
 	vmm_irqchip_destroy(vm);
 	for (i = 0; i < vm->online_vcpus; i++)
 		vmm_vcpu_destroy(vm->vcpus[i]);
-	vmm_backend.vm_destroy(vm);
 	vmm_msr_filter_free(vm);
 	vmm_memory_destroy(vm);
 	cleanup_srcu_struct(&vm->irq_srcu);
@@ -170,18 +169,13 @@ static struct vmm_vm *vm_alloc(void)
 		goto memory;
 	vmm_irqchip_init(vm);
 	vmm_clock_vm_init(vm);
-	r = vmm_backend.vm_create(vm);
-	if (r)
-		goto coalesced;
 	r = vmm_mmu_vm_init(vm);
 	if (r)
-		goto vendor;
+		goto coalesced;
 	mutex_lock(&vmm_vms_lock);
 	list_add_tail(&vm->link, &vmm_vms);
 	mutex_unlock(&vmm_vms_lock);
 	return vm;
-vendor:
-	vmm_backend.vm_destroy(vm);
 coalesced:
 	vmm_bus_destroy(vm);
 	vmm_coalesced_free(vm);

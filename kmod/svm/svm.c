@@ -159,15 +159,9 @@ static int svm_setup(void)
 	caps->tdp_1g = boot_cpu_has(X86_FEATURE_GBPAGES);
 	caps->tdp_ad = true;
 	/* NPT is walked in the host's own paging mode (APM 15.25.3). */
-	caps->tdp_5level = pgtable_l5_enabled();
-	caps->tdp_levels = caps->tdp_5level ? 5 : 4;
-	caps->unrestricted = true;
+	caps->tdp_levels = pgtable_l5_enabled() ? 5 : 4;
 	caps->tsc_scaling = f->tsc_ratio;
 	caps->tsc_scaling_frac_bits = 32;
-	caps->tlb_tags = true;
-	caps->nrips = f->nrips;
-	caps->decode_assists = f->decode_assists;
-	caps->vgif = f->vgif;
 	caps->lends_debug = true;
 	caps->xsaves = boot_cpu_has(X86_FEATURE_XSAVES);
 	return 0;
@@ -719,15 +713,6 @@ static void svm_dump(struct vmm_vcpu *vcpu)
 	svm_dump_segment("tr", &v->tr);
 }
 
-static int svm_vm_create(struct vmm_vm *vm)
-{
-	return 0;	/* nothing of a VM's own: maps and ASIDs are per vCPU */
-}
-
-static void svm_vm_destroy(struct vmm_vm *vm)
-{
-}
-
 const struct vmm_backend svm_backend = {
 	.name = "svm",
 	.vcpu_size = sizeof(struct svm_vcpu),
@@ -740,8 +725,6 @@ const struct vmm_backend svm_backend = {
 	.cpu_disable = svm_cpu_disable,
 	.cpu_crash = svm_cpu_crash,
 
-	.vm_create = svm_vm_create,
-	.vm_destroy = svm_vm_destroy,
 	.vcpu_create = svm_vcpu_create,
 	.vcpu_destroy = svm_vcpu_destroy,
 	.vcpu_reset = svm_vcpu_reset,
@@ -792,6 +775,5 @@ const struct vmm_backend svm_backend = {
 	.flush_tlb = svm_flush_tlb,
 	.flush_tlb_guest = svm_flush_tlb,
 	.flush_tlb_gva = svm_flush_tlb_gva,
-	.forget_root = NULL,	/* tags are ASIDs, not roots: set_root flushes */
 	.dump = svm_dump,
 };

@@ -300,16 +300,6 @@ bool vmx_has_msr(u32 index)
 	}
 }
 
-/**
- * vmx_get_feature_msr() - IA32_VMX_* would be here; there is no nested virtualization
- * @index: of the MSR
- * @data: unused
- */
-int vmx_get_feature_msr(u32 index, u64 *data)
-{
-	return VMM_MSR_UNKNOWN;
-}
-
 /*
  * The bitmap: 1 KiB each for reads of MSRs 0..1FFFH, reads of C0000000H..C0001FFFH,
  * writes of the former, writes of the latter. All others always exit.

@@ -210,15 +210,6 @@ static void vmx_vcpu_destroy(struct vmm_vcpu *vcpu)
 	free_vcpu_memory(vmx);
 }
 
-static int vmx_vm_create(struct vmm_vm *vm)
-{
-	return 0;
-}
-
-static void vmx_vm_destroy(struct vmm_vm *vm)
-{
-}
-
 /* What neither the core's registers nor the segments cover (SDM table 10-1). */
 static void vmx_vcpu_reset(struct vmm_vcpu *vcpu, bool init)
 {
@@ -586,8 +577,6 @@ const struct vmm_backend vmx_backend = {
 	.cpu_disable		= vmx_cpu_disable,
 	.cpu_crash		= vmx_cpu_crash,
 
-	.vm_create		= vmx_vm_create,
-	.vm_destroy		= vmx_vm_destroy,
 	.vcpu_create		= vmx_vcpu_create,
 	.vcpu_destroy		= vmx_vcpu_destroy,
 	.vcpu_reset		= vmx_vcpu_reset,
@@ -615,7 +604,6 @@ const struct vmm_backend vmx_backend = {
 	.get_msr		= vmx_get_msr,
 	.set_msr		= vmx_set_msr,
 	.has_msr		= vmx_has_msr,
-	.get_feature_msr	= vmx_get_feature_msr,
 	.msr_filter_changed	= vmx_msr_filter_changed,
 	.cpuid_changed		= vmx_cpuid_changed,
 	.filter_cpuid		= vmx_filter_cpuid,

@@ -166,7 +166,6 @@ void vmx_msr_load_host(struct vmx_vcpu *vmx);
 int vmx_get_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
 int vmx_set_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
 bool vmx_has_msr(u32 index);
-int vmx_get_feature_msr(u32 index, u64 *data);
 void vmx_msr_intercept(struct vmm_vcpu *vcpu, u32 msr, bool read, bool write);
 void vmx_msr_filter_changed(struct vmm_vcpu *vcpu);
 

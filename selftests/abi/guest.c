@@ -544,6 +544,7 @@ static void xsaves_guest(void)
 
 	asm volatile("mov %%cr4, %0" : "=r" (cr4));
 	asm volatile("mov %0, %%cr4" : : "r" (cr4 | 1 << 18));
+	asm volatile("xsetbv" : : "c" (0), "a" (3), "d" (0));
 	guest.v[0] = g_rdmsr(0xda0);
 	g_wrmsr(0xda0, 0);
 	guest.v[1] = TRY("wrmsr", : "c" (0xda0), "a" (0x100), "d" (0));
