@@ -66,7 +66,7 @@ static const struct control secondary_control = {
 		    SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID |
 		    SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_TSC_SCALING |
 		    SECONDARY_EXEC_ENCLS_EXITING | SECONDARY_EXEC_DESC |
-		    SECONDARY_EXEC_XSAVES,
+		    SECONDARY_EXEC_ENABLE_XSAVES,
 };
 
 static const struct control exit_control = {
@@ -217,7 +217,7 @@ void vmx_fill_caps(struct vmm_backend_caps *caps)
 		.tsc_scaling_frac_bits = 48,
 		.preempt_timer = c->pin & PIN_BASED_VMX_PREEMPTION_TIMER,
 		.pdptes = true,
-		.xsaves = c->secondary & SECONDARY_EXEC_XSAVES,
+		.xsaves = c->secondary & SECONDARY_EXEC_ENABLE_XSAVES,
 	};
 }
 

@@ -21,6 +21,11 @@
 #define VMX_REASON_SEAMCALL	76
 #define VMX_REASON_TDCALL	77
 
+/* Its name in older kernels. */
+#ifndef SECONDARY_EXEC_ENABLE_XSAVES
+#define SECONDARY_EXEC_ENABLE_XSAVES	SECONDARY_EXEC_XSAVES
+#endif
+
 struct vmcs {
 	u32 revision_id;	/* bit 31: shadow VMCS */
 	u32 abort;

@@ -112,7 +112,7 @@ static void update_controls(struct vmx_vcpu *vmx)
 	if (!vcpu->caps.invpcid)
 		secondary &= ~SECONDARY_EXEC_ENABLE_INVPCID;
 	if (!vcpu->caps.xsaves)
-		secondary &= ~SECONDARY_EXEC_XSAVES;
+		secondary &= ~SECONDARY_EXEC_ENABLE_XSAVES;
 	/* vmx_set_tsc_ratio() and vmx_set_cr4() decide these. */
 	secondary &= ~(SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_DESC);
 	secondary |= vmx->secondary & (SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_DESC);
@@ -150,7 +150,7 @@ static void init_vmcs(struct vmx_vcpu *vmx)
 		vmcs_write(PLE_GAP, PLE_GAP_TICKS);
 		vmcs_write(PLE_WINDOW, PLE_WINDOW_TICKS);
 	}
-	if (vmx_config.secondary & SECONDARY_EXEC_XSAVES)
+	if (vmx_config.secondary & SECONDARY_EXEC_ENABLE_XSAVES)
 		vmcs_write(XSS_EXIT_BITMAP, 0);
 	if (vmx_config.secondary & SECONDARY_EXEC_ENCLS_EXITING)
 		vmcs_write(ENCLS_EXITING_BITMAP, ~0ull);
