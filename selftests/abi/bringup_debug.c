@@ -21,6 +21,44 @@ static bool stepexit64_host(struct vm *vm)
 	return true;
 }
 
+/* Under blocking by STI VM entry wants the pending trap told (SDM 27.3.1.5). */
+DECLARE_LABEL(stepsti64, 0);
+DECLARE_LABEL(stepsti64, 1);
+GUEST(stepsti64, 64,
+	"out %al, $0x10\n"
+	LABEL(stepsti64, 0)
+	"nop\n"
+	LABEL(stepsti64, 1)
+	"nop; hlt\n");
+
+static bool stepsti64_host(struct vm *vm)
+{
+	struct kvm_regs regs;
+	struct kvm_vcpu_events events;
+
+	if (!until_io(vm, true, 0x10, 1, 1))
+		return false;
+	vm->run->immediate_exit = 1;	/* finish the OUT */
+	CHECK(ioctl(vm->vcpu, KVM_RUN, 0) < 0 && errno == EINTR, "immediate_exit did not");
+	vm->run->immediate_exit = 0;
+	xioctl(vm->vcpu, KVM_GET_REGS, &regs);
+	xioctl(vm->vcpu, KVM_GET_VCPU_EVENTS, &events);
+	EQUAL(regs.rip, HERE(stepsti64, 0));
+	regs.rflags |= 0x300;
+	events.flags = KVM_VCPUEVENT_VALID_SHADOW;
+	events.interrupt.shadow = KVM_X86_SHADOW_INT_STI;
+	xioctl(vm->vcpu, KVM_SET_REGS, &regs);
+	xioctl(vm->vcpu, KVM_SET_VCPU_EVENTS, &events);
+	if (!until_hlt(vm))
+		return false;
+	EQUAL(vm->result->vector, 1);
+	EQUAL(vm->result->dr6 & 0x4000, 0x4000);
+	/* At once or after one instruction: processors differ. */
+	CHECK(vm->result->rip == HERE(stepsti64, 0) || vm->result->rip == HERE(stepsti64, 1),
+	      "#DB at %#llx", (unsigned long long)vm->result->rip);
+	return true;
+}
+
 GUEST(drmov64, 64,
 	"mov $0x5555, %rax; mov %rax, %dr1; mov %dr1, %rbx; mov %rbx, " V(0) "\n"
 	"cpuid\n"
@@ -167,6 +205,7 @@ static bool inject_bp_host(struct vm *vm)
 
 const struct test bringup_debug[] = {
 	{ TEST("long mode: single step over CPUID", LONG, stepexit64, stepexit64_host) },
+	{ TEST("long mode: single step under STI's shadow", LONG, stepsti64, stepsti64_host) },
 	{ TEST("long mode: debug registers", LONG, drmov64, drmov64_host) },
 	{ TEST("long mode: breakpoints", LONG, dr64, dr64_host) },
 	{ TEST("long mode: user space steps", LONG, step64, step64_host) },
