@@ -28,7 +28,7 @@ static void put_imm(const struct form *f, struct encoding *c)
 		n = c->size == 2 ? 2 : 4;
 	else if (f->opts & O_IV)
 		n = c->size;
-	c->imm = (u8)v;
+	c->imm = n < 8 ? v & ((1ULL << 8 * n) - 1) : v;
 	memcpy(c->bytes + c->len, &v, n);
 	c->len += n;
 	if (f->opts & O_JCC)

@@ -3,26 +3,30 @@
  * The instructions that the emulator is compared with the CPU on: a row is an opcode, what its
  * encodings may have, the flags it leaves undefined, and the CPU feature it needs.
  */
+/* rows leave out what does not concern them */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 #include <stddef.h>
 #include "../../kmod/emul/emul.h"
 #include "emul_native.h"
 
-#define ALU(n, base, d, u)						\
-	{ n, 0, 0, (base) + 0, -1, O_BYTE | O_LOCK, u, NULL },		\
-	{ n, 0, 0, (base) + 1, -1, O_LOCK, u, NULL },			\
-	{ n, 0, 0, (base) + 2, -1, O_BYTE, u, NULL },			\
-	{ n, 0, 0, (base) + 3, -1, 0, u, NULL },			\
-	{ n, 0, 0, (base) + 4, -1, O_BYTE | O_NONE | O_IB, u, NULL },	\
-	{ n, 0, 0, (base) + 5, -1, O_NONE | O_IZ, u, NULL },		\
-	{ n, 0, 0, 0x80, d, O_BYTE | O_IB | O_LOCK, u, NULL },		\
-	{ n, 0, 0, 0x81, d, O_IZ | O_LOCK, u, NULL },			\
-	{ n, 0, 0, 0x83, d, O_IB | O_LOCK, u, NULL }
+#define ALU(n, base, d, u, x)						\
+	{ n, 0, 0, (base) + 0, -1, O_BYTE | O_LOCK, u, NULL, x },		\
+	{ n, 0, 0, (base) + 1, -1, O_LOCK, u, NULL, x },			\
+	{ n, 0, 0, (base) + 2, -1, O_BYTE, u, NULL, x },			\
+	{ n, 0, 0, (base) + 3, -1, 0, u, NULL, x },			\
+	{ n, 0, 0, (base) + 4, -1, O_BYTE | O_NONE | O_IB, u, NULL, x },	\
+	{ n, 0, 0, (base) + 5, -1, O_NONE | O_IZ, u, NULL, x },		\
+	{ n, 0, 0, 0x80, d, O_BYTE | O_IB | O_LOCK, u, NULL, x },		\
+	{ n, 0, 0, 0x81, d, O_IZ | O_LOCK, u, NULL, x },			\
+	{ n, 0, 0, 0x83, d, O_IB | O_LOCK, u, NULL, x }
 
-#define SHIFT(n, d)							\
+/* by one: x; counts of 0 keep every flag */
+#define SHIFT(n, d, x)							\
 	{ n, 0, 0, 0xc0, d, O_BYTE | O_IB | O_SHIFT, AF, NULL },	\
 	{ n, 0, 0, 0xc1, d, O_IB | O_SHIFT, AF, NULL },			\
-	{ n, 0, 0, 0xd0, d, O_BYTE, AF, NULL },				\
-	{ n, 0, 0, 0xd1, d, 0, AF, NULL },				\
+	{ n, 0, 0, 0xd0, d, O_BYTE, AF, NULL, x },			\
+	{ n, 0, 0, 0xd1, d, 0, AF, NULL, x },				\
 	{ n, 0, 0, 0xd2, d, O_BYTE | O_SHIFT, AF, NULL },		\
 	{ n, 0, 0, 0xd3, d, O_SHIFT, AF, NULL }
 
@@ -32,21 +36,21 @@
 	{ "j" n, 0, 0, 0x70 + (cc), -1, O_JCC | O_NONE | O_F64, 0, NULL }
 
 const struct form emul_forms[] = {
-	ALU("add", 0x00, 0, 0), ALU("or", 0x08, 1, AF), ALU("adc", 0x10, 2, 0),
-	ALU("sbb", 0x18, 3, 0), ALU("and", 0x20, 4, AF), ALU("sub", 0x28, 5, 0),
-	ALU("xor", 0x30, 6, AF), ALU("cmp", 0x38, 7, 0),
-	SHIFT("rol", 0), SHIFT("ror", 1), SHIFT("rcl", 2), SHIFT("rcr", 3),
-	SHIFT("shl", 4), SHIFT("shr", 5), SHIFT("sal", 6), SHIFT("sar", 7),
+	ALU("add", 0x00, 0, 0, 0), ALU("or", 0x08, 1, AF, CF | OF), ALU("adc", 0x10, 2, 0, 0),
+	ALU("sbb", 0x18, 3, 0, 0), ALU("and", 0x20, 4, AF, CF | OF), ALU("sub", 0x28, 5, 0, 0),
+	ALU("xor", 0x30, 6, AF, CF | OF), ALU("cmp", 0x38, 7, 0, 0),
+	SHIFT("rol", 0, 0), SHIFT("ror", 1, 0), SHIFT("rcl", 2, 0), SHIFT("rcr", 3, 0),
+	SHIFT("shl", 4, 0), SHIFT("shr", 5, SF), SHIFT("sal", 6, 0), SHIFT("sar", 7, OF),
 	CC("o", 0), CC("no", 1), CC("b", 2), CC("ae", 3), CC("e", 4), CC("ne", 5), CC("be", 6),
 	CC("a", 7), CC("s", 8), CC("ns", 9), CC("p", 10), CC("np", 11), CC("l", 12),
 	CC("ge", 13), CC("le", 14), CC("g", 15),
-	{ "test", 0, 0, 0x84, -1, O_BYTE, AF, NULL },
-	{ "test", 0, 0, 0x85, -1, 0, AF, NULL },
-	{ "test", 0, 0, 0xa8, -1, O_BYTE | O_NONE | O_IB, AF, NULL },
-	{ "test", 0, 0, 0xa9, -1, O_NONE | O_IZ, AF, NULL },
-	{ "test", 0, 0, 0xf6, 0, O_BYTE | O_IB, AF, NULL },
-	{ "test", 0, 0, 0xf7, 0, O_IZ, AF, NULL },
-	{ "test", 0, 0, 0xf7, 1, O_IZ, AF, NULL },
+	{ "test", 0, 0, 0x84, -1, O_BYTE, AF, NULL, CF | OF },
+	{ "test", 0, 0, 0x85, -1, 0, AF, NULL, CF | OF },
+	{ "test", 0, 0, 0xa8, -1, O_BYTE | O_NONE | O_IB, AF, NULL, CF | OF },
+	{ "test", 0, 0, 0xa9, -1, O_NONE | O_IZ, AF, NULL, CF | OF },
+	{ "test", 0, 0, 0xf6, 0, O_BYTE | O_IB, AF, NULL, CF | OF },
+	{ "test", 0, 0, 0xf7, 0, O_IZ, AF, NULL, CF | OF },
+	{ "test", 0, 0, 0xf7, 1, O_IZ, AF, NULL, CF | OF },
 	{ "not", 0, 0, 0xf6, 2, O_BYTE | O_LOCK, 0, NULL },
 	{ "not", 0, 0, 0xf7, 2, O_LOCK, 0, NULL },
 	{ "neg", 0, 0, 0xf6, 3, O_BYTE | O_LOCK, 0, NULL },
@@ -102,7 +106,7 @@ const struct form emul_forms[] = {
 	{ "bsr", 0, 1, 0xbd, -1, 0, ARITH & ~ZF, NULL },
 	{ "tzcnt", 0xf3, 1, 0xbc, -1, 0, OF | SF | AF | PF, "bmi1" },
 	{ "lzcnt", 0xf3, 1, 0xbd, -1, 0, OF | SF | AF | PF, "abm" },
-	{ "popcnt", 0xf3, 1, 0xb8, -1, 0, 0, "popcnt" },
+	{ "popcnt", 0xf3, 1, 0xb8, -1, 0, 0, "popcnt", ARITH & ~ZF },
 	{ "shld", 0, 1, 0xa4, -1, O_IB | O_SHIFT | O_SHD, AF, NULL },
 	{ "shld", 0, 1, 0xa5, -1, O_SHIFT | O_SHD, AF, NULL },
 	{ "shrd", 0, 1, 0xac, -1, O_IB | O_SHIFT | O_SHD, AF, NULL },
@@ -119,8 +123,8 @@ const struct form emul_forms[] = {
 	{ "cwd", 0, 0, 0x99, -1, O_NONE, 0, NULL },
 	{ "sahf", 0, 0, 0x9e, -1, O_NONE | O_F64, 0, "lahf_lm" },
 	{ "lahf", 0, 0, 0x9f, -1, O_NONE | O_F64, 0, "lahf_lm" },
-	{ "clc", 0, 0, 0xf8, -1, O_NONE | O_F64, 0, NULL },
-	{ "stc", 0, 0, 0xf9, -1, O_NONE | O_F64, 0, NULL },
+	{ "clc", 0, 0, 0xf8, -1, O_NONE | O_F64, 0, NULL, CF },
+	{ "stc", 0, 0, 0xf9, -1, O_NONE | O_F64, 0, NULL, CF },
 	{ "cmc", 0, 0, 0xf5, -1, O_NONE | O_F64, 0, NULL },
 	{ "cld", 0, 0, 0xfc, -1, O_NONE | O_F64, 0, NULL },
 	{ "std", 0, 0, 0xfd, -1, O_NONE | O_F64, 0, NULL },
@@ -205,12 +209,12 @@ const struct form emul_forms[] = {
 	{ "vlddqu", 0xf2, 1, 0xf0, -1, O_VEC | O_VEX | O_L | O_MEM, 0, "avx" },
 	{ "vmovntdqa", 0x66, 2, 0x2a, -1, O_VEC | O_VEX | O_L | O_ALIGN | O_MEM, 0, "avx2" },
 	/* BMI */
-	{ "andn", 0, 2, 0xf2, -1, O_VEX, AF | PF, "bmi1" },
-	{ "blsr", 0, 2, 0xf3, 1, O_VEX, AF | PF, "bmi1" },
-	{ "blsmsk", 0, 2, 0xf3, 2, O_VEX, AF | PF, "bmi1" },
-	{ "blsi", 0, 2, 0xf3, 3, O_VEX, AF | PF, "bmi1" },
-	{ "bextr", 0, 2, 0xf7, -1, O_VEX, AF | PF | SF, "bmi1" },
-	{ "bzhi", 0, 2, 0xf5, -1, O_VEX, AF | PF, "bmi2" },
+	{ "andn", 0, 2, 0xf2, -1, O_VEX, AF | PF, "bmi1", CF | OF },
+	{ "blsr", 0, 2, 0xf3, 1, O_VEX, AF | PF, "bmi1", OF },
+	{ "blsmsk", 0, 2, 0xf3, 2, O_VEX, AF | PF, "bmi1", OF | ZF },
+	{ "blsi", 0, 2, 0xf3, 3, O_VEX, AF | PF, "bmi1", OF },
+	{ "bextr", 0, 2, 0xf7, -1, O_VEX, AF | PF | SF, "bmi1", CF | OF },
+	{ "bzhi", 0, 2, 0xf5, -1, O_VEX, AF | PF, "bmi2", OF },
 	{ "pext", 0xf3, 2, 0xf5, -1, O_VEX, 0, "bmi2" },
 	{ "pdep", 0xf2, 2, 0xf5, -1, O_VEX, 0, "bmi2" },
 	{ "mulx", 0xf2, 2, 0xf6, -1, O_VEX, 0, "bmi2" },

@@ -174,12 +174,20 @@ static int vector_signal(const struct emul *e)
 
 /* ---- one comparison ------------------------------------------------------------------------- */
 
-static unsigned long comparisons, encodings;
+static unsigned long comparisons, forms;
+static u64 flags_set, flags_clear;	/* outcomes seen, natively, of flags that are defined */
 
 static void hex(char *out, const u8 *b, unsigned int n)
 {
 	while (n--)
 		out += sprintf(out, "%02x ", *b++);
+}
+
+static u64 sign_extend(const struct form *f, const struct encoding *c)
+{
+	if (f->opts & O_IB)
+		return (u64)(s64)(s8)c->imm;
+	return c->size == 2 ? (u64)(s64)(s16)c->imm : (u64)(s64)(s32)c->imm;
 }
 
 static void random_input(const struct form *f, const struct encoding *c)
@@ -221,10 +229,14 @@ static void random_input(const struct form *f, const struct encoding *c)
 		if (rnd() & 1)
 			memset(data, (u8)rnd() & 1 ? 0 : (u8)cpu->gpr[EMUL_RAX], DATA_SIZE);
 	}
+	/* chance rarely makes things equal, or a sum zero */
 	if (f->opts & O_CX8B && (rnd() & 1)) {
-		cpu->gpr[EMUL_RAX] = *(u64 *)(MIDDLE);
-		cpu->gpr[EMUL_RDX] = *(u64 *)(MIDDLE + 4);
+		memset(data, 0x5a, DATA_SIZE);
+		memset(&cpu->gpr[EMUL_RAX], 0x5a, 8);
+		memset(&cpu->gpr[EMUL_RDX], 0x5a, 8);
 	}
+	if (f->opts & O_NONE && f->opts & (O_IB | O_IZ) && (rnd() & 1))
+		cpu->gpr[EMUL_RAX] = rnd() & 1 ? sign_extend(f, c) : -sign_extend(f, c);
 	if (c->index >= 0)
 		cpu->gpr[c->index] = align_of(f, c) * (rnd() % 4);
 	if (c->base >= 0) {
@@ -248,7 +260,7 @@ static u32 undefined_flags(const struct form *f, const struct encoding *c, bool 
 	*skip = false;
 	if (!(f->opts & O_SHIFT))
 		return undef;
-	count = f->opts & O_IB ? c->imm : (u8)cpu->gpr[EMUL_RCX];
+	count = f->opts & O_IB ? (u8)c->imm : (u8)cpu->gpr[EMUL_RCX];
 	count &= c->size == 8 ? 63 : 31;
 	if (!count)
 		return 0;
@@ -348,6 +360,8 @@ static void compare(const struct form *f, const struct encoding *c)
 			      "%s [%s]: register %d: %#lx, native %#lx, was %#lx",
 			      f->name, text, i, (long)e.gpr[i], (long)out.gpr[i], (long)in.gpr[i]);
 	undef |= 0x10302;	/* TF, IF and fixed: the kernel's business */
+	flags_set |= out.rflags & ~(u64)undef;
+	flags_clear |= ~out.rflags & ~(u64)undef;
 	ck_assert_msg(((e.rflags ^ out.rflags) & ~(u64)undef) == 0,
 		      "%s [%s]: flags %#lx, native %#lx, was %#lx",
 		      f->name, text, (long)e.rflags, (long)out.rflags, (long)in.rflags);
@@ -363,40 +377,71 @@ static void compare(const struct form *f, const struct encoding *c)
 
 /* ---- all encodings of a form ---------------------------------------------------------------- */
 
+static void name_form(const struct form *f, int v, enum ea ea, u8 rep, unsigned long n)
+{
+	static const char *const eas[EA_COUNT] = {
+		[EA_REG] = "reg", [EA_BASE] = "base", [EA_DISP8] = "disp8", [EA_SIB] = "sib",
+		[EA_DISP32] = "disp32", [EA_RIP] = "rip", [EA_ABS] = "abs",
+	};
+
+	printf("form %s %u:%02x%s%s%s%s%s%s %s: %lu\n", f->name, f->map, f->opcode,
+	       v & 1 ? " o16" : "", v & 2 ? " w" : "", v & 4 ? " a32" : "", v & 8 ? " lock" : "",
+	       v & 16 ? " L" : "", rep == 0xf3 ? " rep" : rep ? " repne" : "", eas[ea], n);
+}
+
+/* One form: other registers, immediates and inputs each time */
+static void run_variant(const struct form *f, int v, enum ea ea, u8 rep)
+{
+	unsigned long before = comparisons;
+	struct encoding c;
+	int i;
+
+	for (i = 0; i < EMUL_TEST_INPUTS; i++) {
+		if (!encode(f, &c, v & 1, v & 2, v & 4, v & 8, v & 16, rep, ea))
+			return;
+		if (ea == EA_RIP)
+			fix_rip(f, &c);
+		compare(f, &c);
+	}
+	if (comparisons == before)
+		return;
+	forms++;
+	if (getenv("EMUL_VERBOSE"))
+		name_form(f, v, ea, rep, comparisons - before);
+}
+
 static void run_form(const struct form *f)
 {
 	static const u8 reps[] = { 0, 0xf3, 0xf2 };
-	struct encoding c;
-	int v, ea, r, i;
+	int v, ea, r;
 
 	if (!cpu_has(f->cpu) || ((f->opts & O_VEC) && !have_avx))
 		return;
-	for (v = 0; v < 32; v++) {
-		for (ea = 0; ea < EA_COUNT; ea++) {
-			for (r = 0; r < 3; r++) {
-				if (!encode(f, &c, v & 1, v & 2, v & 4, v & 8, v & 16, reps[r], ea))
-					continue;
-				encodings++;
-				for (i = 0; i < EMUL_TEST_INPUTS; i++) {
-					/* other registers and immediates each time */
-					encode(f, &c, v & 1, v & 2, v & 4, v & 8, v & 16, reps[r],
-					       ea);
-					if (ea == EA_RIP)
-						fix_rip(f, &c);
-					compare(f, &c);
-				}
-			}
-		}
-	}
+	for (v = 0; v < 32; v++)
+		for (ea = 0; ea < EA_COUNT; ea++)
+			for (r = 0; r < 3; r++)
+				run_variant(f, v, ea, reps[r]);
 }
 
 void emul_native_form(int i)
 {
+	const struct form *f = &emul_forms[i];
+	u64 want;
+
 	seed = 0x9e3779b97f4a7c15ULL + (u64)i;
 	asm("mov %%fs, %0" : "=r" (host_fs));
 	asm("mov %%ds, %0" : "=r" (host_ds));
-	encodings = comparisons = 0;
-	run_form(&emul_forms[i]);
-	if (getenv("EMUL_VERBOSE"))
-		printf("%s: %lu encodings, %lu comparisons\n", emul_forms[i].name, encodings, comparisons);
+	forms = comparisons = 0;
+	flags_set = flags_clear = 0;
+	run_form(f);
+	emul_tally->forms += forms;
+	emul_tally->comparisons += comparisons;
+	if (!(flags_set | flags_clear))
+		return;		/* not on this CPU, or it only faults */
+	want = ARITH & ~(f->undef | f->fixed);
+	ck_assert_msg((flags_set & want) == want && (flags_clear & want) == want,
+		      "%s %02x: of flags %#lx, set were %#lx, clear %#lx", f->name, f->opcode,
+		      (long)want, (long)(flags_set & want), (long)(flags_clear & want));
+	ck_assert_msg(!f->fixed || (flags_set & flags_clear & f->fixed) == 0,
+		      "%s %02x: flags %#lx are not fixed", f->name, f->opcode, (long)f->fixed);
 }

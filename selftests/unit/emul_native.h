@@ -73,6 +73,7 @@ struct form {
 	u32 opts;
 	u32 undef;		/* undefined flags */
 	const char *cpu;	/* feature needed, as /proc/cpuinfo calls it */
+	u32 fixed;		/* flags that are defined, but the same whatever the input */
 };
 
 extern const struct form emul_forms[];
@@ -86,7 +87,7 @@ struct encoding {
 	int rm;			/* register in ModRM.rm, or -1 */
 	bool mem, a32, lock;
 	u8 rep;
-	u8 imm;
+	u64 imm;		/* as encoded, zero-extended */
 };
 
 enum ea { EA_REG, EA_BASE, EA_DISP8, EA_SIB, EA_DISP32, EA_RIP, EA_ABS, EA_COUNT };

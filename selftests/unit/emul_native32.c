@@ -122,6 +122,7 @@ static u8 *const code = (u8 *)CODE;
 static volatile int signal_seen;
 static u64 resume_at;
 static u64 seed;
+static unsigned long compared;
 
 static u32 rnd(void)
 {
@@ -354,6 +355,7 @@ static void compare(const struct row *r)
 	st = emul_step(&e);
 	if (st == EMUL_UNHANDLEABLE && (r->how == 'u' || !strncmp(r->name, "verr", 4)))
 		return;
+	compared++;
 	if (signal_seen) {
 		ck_assert_msg(st == EMUL_FAULT && vector_signal(&e) == signal_seen,
 			      "%s: native signal %d, emulated status %d vector %u", r->name,
@@ -378,4 +380,8 @@ void emul_native32_row(int i)
 	seed = 0x2545f4914f6cdd1dULL + (u64)i;
 	for (n = 0; n < 20 * EMUL_TEST_INPUTS; n++)
 		compare(&rows[i]);
+	emul_tally->forms += compared != 0;
+	emul_tally->comparisons += compared;
+	if (compared && getenv("EMUL_VERBOSE"))
+		printf("form32 %s: %lu\n", rows[i].name, compared);
 }

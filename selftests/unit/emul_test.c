@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The emulator's test program: CK_RUN_CASE=native|native32|modes runs a part of it. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include "../../kmod/emul/emul.h"
 #include "emul_machine.h"
 #include "emul_test.h"
+
+struct emul_tally *emul_tally;
 
 START_TEST(native)
 {
@@ -18,14 +22,27 @@ START_TEST(native32)
 }
 END_TEST
 
+START_TEST(at_least_2000_forms_are_compared_with_the_cpu)
+{
+	const char *only = getenv("CK_RUN_CASE");
+
+	ck_assert_msg(only || emul_tally->forms >= EMUL_MIN_FORMS,
+		      "only %lu forms were compared with the CPU", emul_tally->forms);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("emul");
 	TCase *t = tcase_create("native"), *t32 = tcase_create("native32"),
-	      *modes = tcase_create("modes");
+	      *modes = tcase_create("modes"), *count = tcase_create("count");
 	SRunner *r;
 	int failed;
 
+	emul_tally = mmap(NULL, sizeof(*emul_tally), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (emul_tally == MAP_FAILED)
+		return EXIT_FAILURE;
 	tcase_add_checked_fixture(t, emul_native_setup, NULL);
 	tcase_add_loop_test(t, native, 0, emul_nr_forms);
 	tcase_set_timeout(t, 60);
@@ -40,9 +57,14 @@ int main(void)
 	emul_system_cases(modes);
 	emul_string_cases(modes);
 	suite_add_tcase(s, modes);
+	/* last: it looks at what the others did */
+	tcase_add_test(count, at_least_2000_forms_are_compared_with_the_cpu);
+	suite_add_tcase(s, count);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
+	printf("# %lu forms compared with the CPU, %lu times\n", emul_tally->forms,
+	       emul_tally->comparisons);
 	srunner_free(r);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -7,6 +7,20 @@
 #define EMUL_TEST_INPUTS	25
 #endif
 
+/* What the comparisons with the CPU must reach */
+#define EMUL_MIN_FORMS	2000u
+
+/**
+ * struct emul_tally - what has really been compared with the CPU; shared by all test processes
+ * @forms: opcodes in one operand size, with one set of prefixes and one way of addressing
+ * @comparisons: runs of them, each on another input
+ */
+struct emul_tally {
+	unsigned long forms, comparisons;
+};
+
+extern struct emul_tally *emul_tally;
+
 extern const int emul_nr_forms;
 void emul_native_setup(void);
 void emul_native_form(int i);
