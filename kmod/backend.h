@@ -111,6 +111,7 @@ struct vmm_exit {
 		struct {
 			u16 selector;
 			u8 reason;	/* 0 CALL 1 IRET 2 JMP 3 gate, as the SDM */
+			bool soft;	/* gate: by INT n, INT3 or INTO */
 			bool has_error;
 			u32 error_code;
 			int idt_vector;	/* -1 when none */

@@ -496,7 +496,12 @@ static enum emul_mode current_mode(struct vmm_vcpu *vcpu)
 	return db ? EMUL_PROT32 : EMUL_PROT16;
 }
 
-static void load_state(struct vmm_emulation *em, bool gprs)
+/**
+ * vmm_emulation_load() - take the vCPU's state over into the emulation
+ * @em: on the vCPU thread
+ * @gprs: general registers too, which decoding a length does not need
+ */
+void vmm_emulation_load(struct vmm_emulation *em, bool gprs)
 {
 	struct vmm_vcpu *vcpu = em->vcpu;
 	struct emul *e = &em->e;
@@ -512,7 +517,11 @@ static void load_state(struct vmm_emulation *em, bool gprs)
 			e->gpr[i] = vmm_reg(vcpu, i);
 }
 
-static void store_state(struct vmm_emulation *em)
+/**
+ * vmm_emulation_store() - put general registers, RIP and RFLAGS back into the vCPU
+ * @em: on the vCPU thread
+ */
+void vmm_emulation_store(struct vmm_emulation *em)
 {
 	struct vmm_vcpu *vcpu = em->vcpu;
 	struct emul *e = &em->e;
@@ -545,7 +554,15 @@ static void update_shadow(struct vmm_emulation *em)
 	vmm_make_request(vcpu, VMM_REQ_EVENT);
 }
 
-static int raise(struct vmm_vcpu *vcpu, const struct emul_fault *fault, u8 insn_len)
+/**
+ * vmm_emulation_raise() - queue the event in which an emulation ended
+ * @vcpu: vCPU thread, registers stored
+ * @fault: the event
+ * @insn_len: length of the instruction that raised it, bytes
+ *
+ * Return: 1.
+ */
+int vmm_emulation_raise(struct vmm_vcpu *vcpu, const struct emul_fault *fault, u8 insn_len)
 {
 	switch (fault->kind) {
 	case EMUL_EV_FAULT:
@@ -669,23 +686,23 @@ static int finish(struct vmm_emulation *em, enum emul_status st)
 
 	switch (st) {
 	case EMUL_OK:
-		store_state(em);
+		vmm_emulation_store(em);
 		update_shadow(em);
 		if (e->int_shadow & EMUL_SHADOW_MOV_SS)
 			em->trap = false;
 		return flush_writes(em);
 	case EMUL_FAULT:
-		store_state(em);
-		return raise(vcpu, &e->fault, e->insn.len);
+		vmm_emulation_store(em);
+		return vmm_emulation_raise(vcpu, &e->fault, e->insn.len);
 	case EMUL_IO_NEEDED:
-		store_state(em);
+		vmm_emulation_store(em);
 		vcpu->io.complete = complete_read;
 		return 0;
 	case EMUL_RETRY:
-		store_state(em);
+		vmm_emulation_store(em);
 		return 1;
 	default:
-		store_state(em);
+		vmm_emulation_store(em);
 		return fail(em, false);
 	}
 }
@@ -750,7 +767,7 @@ static int patch_hypercall(struct vmm_emulation *em)
 	case EMUL_RETRY:
 		return 1;
 	case EMUL_FAULT:
-		return raise(vcpu, &e->fault, 0);
+		return vmm_emulation_raise(vcpu, &e->fault, 0);
 	default:
 		return fail(em, false);
 	}
@@ -828,7 +845,7 @@ int vmm_emulate(struct vmm_vcpu *vcpu, gpa_t gpa, u32 flags)
 	em->halt = false;
 	em->tpr_lowered = false;
 	take_hint(em, gpa);
-	load_state(em, true);
+	vmm_emulation_load(em, true);
 	em->trap = em->e.rflags & X86_EFLAGS_TF;
 
 	st = emul_decode(&em->e);
@@ -865,7 +882,7 @@ int vmm_decode_length(struct vmm_vcpu *vcpu)
 	struct vmm_emulation *em = vcpu->emulation;
 
 	em->hint_access = 0;
-	load_state(em, false);
+	vmm_emulation_load(em, false);
 	return emul_decode(&em->e) == EMUL_OK ? em->e.insn.len : 0;
 }
 

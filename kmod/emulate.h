@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What emulate.c, pio.c and emulate_vector.c share: the state of a vCPU's emulation.
+ * What emulate.c, pio.c, task_switch.c and emulate_vector.c share: the state of a vCPU's emulation.
  */
 #ifndef VMM_EMULATE_H
 #define VMM_EMULATE_H
@@ -82,6 +82,11 @@ static inline void new_iteration(struct vmm_emulation *em)
 	em->read_at = 0;
 	em->pio_in_valid = false;
 }
+
+/* emulate.c */
+void vmm_emulation_load(struct vmm_emulation *em, bool gprs);
+void vmm_emulation_store(struct vmm_emulation *em);
+int vmm_emulation_raise(struct vmm_vcpu *vcpu, const struct emul_fault *fault, u8 insn_len);
 
 /* pio.c */
 enum emul_status vmm_emulate_in(struct emul *e, u16 port, unsigned int size, unsigned int count,

@@ -389,12 +389,6 @@ static int handle_triple_fault(struct vmm_vcpu *vcpu)
 	return 0;
 }
 
-static int handle_task_switch(struct vmm_vcpu *vcpu)
-{
-	/* Hardware task switches are absent: Documentation/abi.md says so. */
-	return vmm_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION);
-}
-
 static int handle_fail_entry(struct vmm_vcpu *vcpu)
 {
 	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 2);
@@ -443,7 +437,7 @@ int (*const vmm_exit_handlers[VMM_NR_EXITS])(struct vmm_vcpu *vcpu) = {
 	[VMM_EXIT_XSETBV]		= handle_xsetbv,
 	[VMM_EXIT_MEMORY]		= handle_memory,
 	[VMM_EXIT_MMIO]			= handle_mmio,
-	[VMM_EXIT_TASK_SWITCH]		= handle_task_switch,
+	[VMM_EXIT_TASK_SWITCH]		= vmm_task_switch,
 	[VMM_EXIT_EMULATE]		= emulate,
 	[VMM_EXIT_UD]			= inject_ud,
 	[VMM_EXIT_TPR_BELOW]		= handle_tpr_below,

@@ -468,6 +468,7 @@ int vmm_decode_length(struct vmm_vcpu *vcpu);
 #define VMM_EMUL_UD		BIT(1)	/* came from #UD: anything we do not know stays #UD */
 int vmm_emulate(struct vmm_vcpu *vcpu, gpa_t gpa, u32 flags);
 int vmm_emulation_create(struct vmm_vcpu *vcpu);
+int vmm_task_switch(struct vmm_vcpu *vcpu);	/* task_switch.c */
 void vmm_emulation_destroy(struct vmm_vcpu *vcpu);
 /* IN/OUT from an exit that gave all operands (no string): same returns. */
 int vmm_pio(struct vmm_vcpu *vcpu, u16 port, u8 size, bool in);

@@ -422,6 +422,7 @@ enum emul_status emul_execute(struct emul *e)
 	e->rep_pending = false;
 	e->branched = false;
 	e->int_shadow = 0;
+	e->task_trap = false;
 	emul_checkpoint(e);
 	/* an instruction that completes clears RF, unless it is IRET and loads it */
 	e->rflags &= ~(u64)X86_RF;

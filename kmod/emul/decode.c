@@ -792,6 +792,8 @@ void emul_init(struct emul *e)
 	e->rep_pending = false;
 	e->branched = false;
 	e->int_shadow = 0;
+	e->task_trap = false;
+	e->ext = 0;
 	e->insn.row = NULL;
 	e->insn.fetched = 0;
 	e->insn.len = 0;

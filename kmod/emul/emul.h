@@ -246,6 +246,32 @@ struct emul_insn {
 	const struct emul_row *row;
 };
 
+/* Why a task switch happens; the numbers are those of SDM table 28-6 */
+enum emul_task_reason {
+	EMUL_TASK_CALL,
+	EMUL_TASK_IRET,
+	EMUL_TASK_JMP,
+	EMUL_TASK_GATE,		/* a task gate in the IDT */
+};
+
+/**
+ * struct emul_task - a task switch to be done
+ * @reason: what caused it
+ * @selector: of the new TSS
+ * @vector: EMUL_TASK_GATE by INT n, INT3 or INTO: the vector, for the gate's DPL; else -1
+ * @ext: EMUL_TASK_GATE by something else: error codes of faults have EXT set
+ * @has_error: the event has an error code, for the new task's stack
+ * @error: the error code
+ */
+struct emul_task {
+	enum emul_task_reason reason;
+	u16 selector;
+	int vector;
+	bool ext;
+	bool has_error;
+	u32 error;
+};
+
 struct emul;
 
 /**
@@ -259,7 +285,7 @@ struct emul;
  * the library presets #GP(0).
  *
  * @fetch: read @len code bytes; never crosses a page
- * @read: read @len bytes (1..64) with access @acc
+ * @read: read @len bytes (1..EMUL_PIO_MAX) with access @acc
  * @write: write @len bytes. A write to MMIO that user space must see is posted: remember it, set
  *	emul->stop, return EMUL_OK, and leave to user space after emul_step() returns
  * @cmpxchg: atomically against other vCPUs compare @len (1,2,4,8,16) bytes at @la with @old and,
@@ -346,6 +372,7 @@ struct emul_ops {
  * @rep_pending: EMUL_OK, but a REP instruction has iterations left; RIP is still its own
  * @int_shadow: EMUL_SHADOW_*, on EMUL_OK
  * @branched: a branch was taken (for BTF and next-RIP users)
+ * @task_trap: the task just switched to wants #DB (its TSS has T set)
  * @insn: the instruction
  *
  * Private to the library: the rest.
@@ -366,10 +393,12 @@ struct emul {
 	bool rep_pending;
 	bool branched;
 	u8 int_shadow;
+	bool task_trap;
 	struct emul_insn insn;
 
 	/* private */
 	bool no_write;
+	u8 ext;
 	u16 seg_valid;
 	struct emul_seg seg[EMUL_NR_SREG];
 	u64 saved_gpr[EMUL_NR_GPR];
@@ -459,6 +488,19 @@ enum emul_status emul_inject_real(struct emul *e, u8 vector);
  * Return: EMUL_OK, EMUL_FAULT (#GP, #SS, #NP, #PF).
  */
 enum emul_status emul_load_seg(struct emul *e, unsigned int sreg, u16 selector);
+
+/**
+ * emul_task_switch - switch to another task
+ * @e: emulation, in-fields valid; @e->rip is where the old task is to go on
+ * @task: the switch
+ *
+ * For CPUs that leave it to software (SDM 28.4.2, APM 15.14.1). The registers are the new task's
+ * when @e->branched, with EMUL_OK and with an EMUL_FAULT in the new task's name; else untouched.
+ *
+ * Return: EMUL_OK, with @e->task_trap; EMUL_FAULT (#TS, #NP, #SS, #GP, #PF); EMUL_RETRY: nothing
+ * changed; EMUL_UNHANDLEABLE.
+ */
+enum emul_status emul_task_switch(struct emul *e, const struct emul_task *task);
 
 /**
  * emul_linear - linear address of a segmented one, with the CPU's checks

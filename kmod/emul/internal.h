@@ -29,12 +29,15 @@
 #define X86_VIF		0x80000u
 #define X86_VIP		0x100000u
 #define X86_ID		0x200000u
+/* What IRET to virtual-8086 mode, or a task switch, can load: everything */
+#define X86_LOADABLE	0x3f7fd5u
 #define X86_ARITH	(X86_CF | X86_PF | X86_AF | X86_ZF | X86_SF | X86_OF)
 
 #define CR0_PE		BIT(0)
 #define CR0_MP		BIT(1)
 #define CR0_EM		BIT(2)
 #define CR0_TS		BIT(3)
+#define CR0_PG		BIT(31)
 #define CR4_VME		BIT(0)
 #define CR4_PVI		BIT(1)
 #define CR4_TSD		BIT(2)
@@ -146,12 +149,13 @@ enum emul_status emul_fpu_check(struct emul *e, u32 flags);
 /* decode.c */
 u64 emul_ea(const struct emul *e);
 
-/* seg.c */
-enum emul_status emul_seg_desc(struct emul *e, u16 sel, u64 desc[2], u64 *la, u8 vector);
+/* far.c */
 enum emul_status emul_far_jump(struct emul *e, u16 sel, u64 off);
 enum emul_status emul_far_call(struct emul *e, u16 sel, u64 off);
 enum emul_status emul_far_ret(struct emul *e, unsigned int extra, bool iret);
 enum emul_status emul_set_rip(struct emul *e, u64 rip, unsigned int size);
+
+/* seg.c */
 enum emul_status emul_read_far(struct emul *e, const struct emul_operand *op, u16 *sel, u64 *off);
 enum emul_status emul_umip_check(struct emul *e);
 

@@ -279,9 +279,13 @@ static void requeue(struct svm_vcpu *svm)
 	u8 vector = info & EVENT_VECTOR;
 
 	vcpu->exit.in_delivery = info & EVENT_V;
-	/* A task gate's task switch is itself the delivery. */
-	if (!(info & EVENT_V) || vmcb->exit_code == SVM_EXIT_TASK_SWITCH)
+	if (!(info & EVENT_V))
 		return;
+	if (vmcb->exit_code == SVM_EXIT_TASK_SWITCH) {
+		/* A task gate's task switch is itself the delivery. */
+		soft_undo(svm);
+		return;
+	}
 
 	switch (info & EVENT_TYPE) {
 	case EVENT_INTR:

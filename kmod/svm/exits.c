@@ -146,19 +146,25 @@ static void task_switch(struct svm_vcpu *svm)
 	struct vmm_exit *exit = &svm->vcpu.exit;
 	struct vmcb *vmcb = svm->vmcb;
 	u64 info = vmcb->exit_info2;
+	u32 event = vmcb->exit_int_info;
+	u8 vector = event & EVENT_VECTOR;
 
 	exit->reason = VMM_EXIT_TASK_SWITCH;
 	exit->task.selector = vmcb->exit_info1;
 	exit->task.has_error = info & TASK_ERROR_CODE;
 	exit->task.error_code = exit->task.has_error ? info : 0;
 	exit->task.idt_vector = -1;
+	exit->task.soft = false;
 	if (info & TASK_IRET) {
 		exit->task.reason = 1;
 	} else if (info & TASK_JMP) {
 		exit->task.reason = 2;
-	} else if (vmcb->exit_int_info & EVENT_V) {
+	} else if (event & EVENT_V) {
 		exit->task.reason = 3;
-		exit->task.idt_vector = vmcb->exit_int_info & EVENT_VECTOR;
+		exit->task.idt_vector = vector;
+		exit->task.soft = (event & EVENT_TYPE) == EVENT_SOFT_INTR ||
+				  ((event & EVENT_TYPE) == EVENT_EXCEPTION &&
+				   (vector == X86_TRAP_BP || vector == X86_TRAP_OF));
 	} else {
 		exit->task.reason = 0;
 	}

@@ -151,6 +151,7 @@ static void task_switch(struct vmx_vcpu *vmx, struct vmm_exit *e, u64 qual, u32 
 	e->task.selector = qual;
 	e->task.reason = qual >> 30 & 3;
 	e->task.idt_vector = -1;
+	e->task.soft = false;
 	e->task.has_error = false;
 	if (e->task.reason != 3 || !(vectoring & INTR_INFO_VALID_MASK)) {
 		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
@@ -165,6 +166,8 @@ static void task_switch(struct vmx_vcpu *vmx, struct vmm_exit *e, u64 qual, u32 
 	switch (vectoring & INTR_INFO_INTR_TYPE_MASK) {
 	case INTR_TYPE_SOFT_INTR:
 	case INTR_TYPE_SOFT_EXCEPTION:
+		e->task.soft = true;
+		fallthrough;
 	case INTR_TYPE_PRIV_SW_EXCEPTION:
 		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
 		break;

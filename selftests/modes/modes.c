@@ -530,6 +530,71 @@ static bool triple_fault_is_a_shutdown(void)
 	return true;
 }
 
+#define TSS1		0x18000ul
+#define TSS2		0x18100ul
+#define TASK_STACK	0x6000ul
+
+GUEST(tasks, ".code32",
+	"mov $0x28, %eax\n ltr %ax\n"
+	"lcall $0x30, $0\n"
+	"mov $0x11, %eax\n out %eax, $0x10\n"
+	"int $0x30\n"
+	"mov $0x12, %eax\n out %eax, $0x10\n"
+	"mov $0x1234, %eax\n mov %eax, %ds\n"
+	"task2:\n"
+	"pushf\n pop %eax\n and $0x4000, %eax\n out %eax, $0x10\n"
+	"xor %eax, %eax\n str %ax\n out %eax, $0x10\n"
+	"iret\n"
+	"mov $0x22, %eax\n out %eax, $0x10\n"
+	"iret\n"
+	"pop %eax\n out %eax, $0x10\n"
+	"mov %cr0, %eax\n and $8, %eax\n out %eax, $0x10\n"
+	"hlt\n");
+extern const char task2[];
+
+/* By CALL, by INT n through a task gate, by an exception with an error code; back by IRET. */
+static bool guest_switches_tasks(void)
+{
+	static const uint64_t gdt[] = {
+		0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0, 0,
+		0x0000890000000067 | TSS1 << 16, 0x0000890000000067 | TSS2 << 16,
+	};
+	const uint64_t gate = 0x0000850000300000;
+	const struct { uint32_t eip, eflags, eax, ecx, edx, ebx, esp; } regs = {
+		.eip = CODE + (task2 - tasks), .eflags = 2, .esp = TASK_STACK,
+	};
+	const uint32_t sregs[6] = { 16, 8, 16, 16, 16, 16 };
+	struct kvm_sregs s;
+
+	vm_open(tasks, tasks_end);
+	memcpy(g.mem + GDT, gdt, sizeof(gdt));
+	put64(0x16000 + 13 * 8, gate);
+	put64(0x16000 + 0x30 * 8, gate);
+	memcpy(g.mem + TSS2 + 0x20, &regs, sizeof(regs));
+	memcpy(g.mem + TSS2 + 0x48, sregs, sizeof(sregs));
+	flat(32, 0x11, 0, 0, 0);
+	CHECK(!ioctl(g.vcpu, KVM_GET_SREGS, &s));
+	s.gdt.base = GDT;
+	s.gdt.limit = sizeof(gdt) - 1;
+	s.idt.base = 0x16000;
+	s.idt.limit = 0x1ff;
+	CHECK(!ioctl(g.vcpu, KVM_SET_SREGS, &s));
+	CHECK(got_out(0x4000, 4));		/* nested */
+	CHECK(got_out(0x30, 4));		/* TR */
+	CHECK(got_out(0x11, 4));
+	CHECK(got_out(0x22, 4));
+	CHECK(got_out(0x12, 4));
+	CHECK(got_out(0x1234, 4));		/* #GP's error code */
+	CHECK(got_out(8, 4));			/* CR0.TS */
+	CHECK(got_hlt());
+	CHECK(!ioctl(g.vcpu, KVM_GET_SREGS, &s));
+	CHECK(s.tr.selector == 0x30 && s.tr.type == 11 && s.tr.base == TSS2);
+	/* the old task is at the instruction that faulted */
+	CHECK(!memcmp(g.mem + TSS1 + 0x28, "\x34\x12\0\0", 4));
+	CHECK(g.mem[GDT + 0x28 + 5] == 0x8b && g.mem[GDT + 0x30 + 5] == 0x8b);
+	return true;
+}
+
 static const struct {
 	const char *name;
 	bool (*test)(void);
@@ -547,6 +612,7 @@ static const struct {
 	T(single_step_sees_every_instruction),
 	T(segments_come_back_as_set),
 	T(triple_fault_is_a_shutdown),
+	T(guest_switches_tasks),
 };
 
 int main(int argc, char **argv)

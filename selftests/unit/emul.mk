@@ -6,7 +6,7 @@ EMUL_HDR := $(wildcard kmod/emul/*.h) $(addprefix selftests/unit/emul_,test.h na
 # test: main(). forms encode cpu native: against this CPU; native32: in compatibility mode. The rest
 # run on machine.
 EMUL_TEST_SRC := $(addprefix selftests/unit/emul_,test.c forms.c encode.c cpu.c native.c native32.c \
-		   machine.c real.c segment.c decode.c fault.c system.c string.c)
+		   machine.c real.c segment.c decode.c fault.c system.c string.c task.c)
 
 check-programs: $(B)/unit/emul_test $(B)/selftests/emul_guest
 

@@ -120,5 +120,6 @@ void emul_decode_cases(TCase *t);
 void emul_fault_cases(TCase *t);
 void emul_system_cases(TCase *t);
 void emul_string_cases(TCase *t);
+void emul_task_cases(TCase *t);
 
 #endif /* EMUL_MACHINE_H */

@@ -56,6 +56,7 @@ int main(void)
 	emul_fault_cases(modes);
 	emul_system_cases(modes);
 	emul_string_cases(modes);
+	emul_task_cases(modes);
 	suite_add_tcase(s, modes);
 	/* last: it looks at what the others did */
 	tcase_add_test(count, at_least_2000_forms_are_compared_with_the_cpu);
