@@ -51,8 +51,9 @@ static u64 reserved_bits(struct vmm_vcpu *vcpu, const struct paging *p, unsigned
 {
 	u64 rsvd = 0;
 
+	/* A 4 MiB page: above the address bits that the processor has (PSE-36) */
 	if (p->entry_size == 4)
-		return large ? BIT_ULL(21) : 0;
+		return large ? GENMASK_ULL(21, clamp((int)vcpu->caps.maxphyaddr, 32, 40) - 19) : 0;
 	if (vcpu->caps.maxphyaddr < 52)
 		rsvd = GENMASK_ULL(51, vcpu->caps.maxphyaddr);
 	if (!p->lng)
@@ -154,35 +155,50 @@ static __always_inline int walk(struct vmm_vcpu *vcpu, const struct paging p, u6
 	return -EFAULT;		/* not reached: level 1 is a leaf */
 }
 
-/* Rights of SDM 4.6.1 and 4.6.2: 0, or the error code's P (and PK) */
-static u32 check_rights(struct vmm_vcpu *vcpu, const struct walk *w, bool lng, u32 access)
+/* Rights of SDM 4.6.1: is the access forbidden? */
+static bool forbidden(struct vmm_vcpu *vcpu, const struct walk *w, u32 access)
 {
 	bool user = access & VMM_ACCESS_USER, wp = vmm_cr0(vcpu) & X86_CR0_WP;
 	bool write = access & VMM_ACCESS_WRITE, exec = access & VMM_ACCESS_EXEC;
 	unsigned long cr4 = vmm_cr4(vcpu);
-	unsigned int key;
 
 	if (user && !(w->rights & PT_USER))
-		return PF_P;
+		return true;
 	if (write && !(w->rights & PT_WRITE) && (user || wp))
-		return PF_P;
+		return true;
 	if (exec && (w->rights & PT_NX))
-		return PF_P;
-	if (!user && (w->rights & PT_USER)) {
-		if (exec && (cr4 & X86_CR4_SMEP))
-			return PF_P;
-		if (!exec && (cr4 & X86_CR4_SMAP) &&
-		    ((access & VMM_ACCESS_IMPLICIT) || !(vmm_rflags(vcpu) & X86_EFLAGS_AC)))
-			return PF_P;
-	}
-	if (lng && !exec && (cr4 & X86_CR4_PKE) && (w->rights & PT_USER)) {
-		key = w->pte[w->level - 1] >> 59 & 15;
-		if (vcpu->pkru >> (2 * key) & 1)
-			return PF_P | PF_PK;
-		if (write && (vcpu->pkru >> (2 * key) & 2) && (user || wp))
-			return PF_P | PF_PK;
-	}
-	return 0;
+		return true;
+	if (user || !(w->rights & PT_USER))
+		return false;
+	if (exec)
+		return cr4 & X86_CR4_SMEP;
+	return (cr4 & X86_CR4_SMAP) &&
+	       ((access & VMM_ACCESS_IMPLICIT) || !(vmm_rflags(vcpu) & X86_EFLAGS_AC));
+}
+
+/* Does the page's protection key forbid it (SDM 4.6.2)? */
+static bool key_forbids(struct vmm_vcpu *vcpu, const struct walk *w, u32 access)
+{
+	bool supervisor = !(access & VMM_ACCESS_USER);
+	unsigned int denied;
+
+	if (!(vmm_cr4(vcpu) & X86_CR4_PKE) || (access & VMM_ACCESS_EXEC) ||
+	    !(w->rights & PT_USER))
+		return false;
+	denied = vcpu->pkru >> (2 * (w->pte[w->level - 1] >> 59 & 15));
+	if (denied & 1)
+		return true;
+	if (!(denied & 2) || !(access & VMM_ACCESS_WRITE))
+		return false;
+	return !supervisor || (vmm_cr0(vcpu) & X86_CR0_WP);
+}
+
+/* 0, or the error code's P and PK; PK whatever else forbids the access (SDM 4.7) */
+static u32 check_rights(struct vmm_vcpu *vcpu, const struct walk *w, bool lng, u32 access)
+{
+	if (lng && key_forbids(vcpu, w, access))
+		return PF_P | PF_PK;
+	return forbidden(vcpu, w, access) ? PF_P : 0;
 }
 
 /* Set A on the way and A, D at the leaf. False: an entry changed meanwhile, walk again */
