@@ -587,7 +587,12 @@ struct kvm_cpuid_entry2 *vmm_cpuid_find(struct vmm_vcpu *vcpu, u32 function, u32
 	return find(&vcpu->cpuid, function, index);
 }
 
-static bool guest_has(struct vmm_vcpu *vcpu, unsigned int feature)
+/**
+ * vmm_guest_has() - does the guest's CPUID announce a feature?
+ * @vcpu: its thread
+ * @feature: X86_FEATURE_*
+ */
+bool vmm_guest_has(struct vmm_vcpu *vcpu, unsigned int feature)
 {
 	const struct feature_word *w = word_of(feature);
 	struct kvm_cpuid_entry2 *e;
@@ -599,7 +604,7 @@ static bool guest_has(struct vmm_vcpu *vcpu, unsigned int feature)
 /* Given to the guest, and not just claimed by user space. */
 static bool usable(struct vmm_vcpu *vcpu, unsigned int feature)
 {
-	return guest_has(vcpu, feature) && vmm_supported_has(feature);
+	return vmm_guest_has(vcpu, feature) && vmm_supported_has(feature);
 }
 
 static void set_bit_to(u32 *reg, u32 bit, bool on)
@@ -718,7 +723,7 @@ static void derive_caps(struct vmm_vcpu *vcpu)
 	caps->fsgsbase = usable(vcpu, X86_FEATURE_FSGSBASE);
 	caps->xsave = usable(vcpu, X86_FEATURE_XSAVE);
 	caps->xsaves = usable(vcpu, X86_FEATURE_XSAVES);
-	caps->tsc_deadline = guest_has(vcpu, X86_FEATURE_TSC_DEADLINE_TIMER);
+	caps->tsc_deadline = vmm_guest_has(vcpu, X86_FEATURE_TSC_DEADLINE_TIMER);
 	caps->invpcid = usable(vcpu, X86_FEATURE_INVPCID);
 	caps->la57 = usable(vcpu, X86_FEATURE_LA57);
 	caps->longmode = usable(vcpu, X86_FEATURE_LM);

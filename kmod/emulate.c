@@ -240,8 +240,14 @@ static enum emul_status op_cmpxchg(struct emul *e, u64 la, void *old, const void
 	st = translate(e, la, acc, &gpa);
 	if (st != EMUL_OK)
 		return st;
-	/* on a device, or across pages, there is no atomicity to be had: a plain write */
-	if (page_part(la, len) < len || is_device(em->vcpu, gpa, true))
+	/*
+	 * On a device, or across pages, there is no atomicity to be had: a plain write. Nor
+	 * across cache lines where the host detects split locks: ours would be an #AC in the
+	 * kernel. KVM does the same.
+	 */
+	if (page_part(la, len) < len || is_device(em->vcpu, gpa, true) ||
+	    (boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT) &&
+	     (gpa ^ (gpa + len - 1)) & ~(u64)(cache_line_size() - 1)))
 		return op_write(e, la, new, len, acc);
 	r = vmm_cmpxchg_guest(em->vcpu->vm, gpa, old, new, len);
 	if (r < 0)
@@ -447,6 +453,30 @@ static enum emul_status op_invlpg(struct emul *e, u64 la)
 	return EMUL_OK;
 }
 
+static bool op_has(struct emul *e, enum emul_feature feature)
+{
+	static const u16 features[EMUL_NR_FEATURES] = {
+		[EMUL_FEAT_CX16]	= X86_FEATURE_CX16,
+		[EMUL_FEAT_SSE3]	= X86_FEATURE_XMM3,
+		[EMUL_FEAT_SSE41]	= X86_FEATURE_XMM4_1,
+		[EMUL_FEAT_SSE42]	= X86_FEATURE_XMM4_2,
+		[EMUL_FEAT_POPCNT]	= X86_FEATURE_POPCNT,
+		[EMUL_FEAT_LZCNT]	= X86_FEATURE_ABM,
+		[EMUL_FEAT_MOVBE]	= X86_FEATURE_MOVBE,
+		[EMUL_FEAT_BMI1]	= X86_FEATURE_BMI1,
+		[EMUL_FEAT_BMI2]	= X86_FEATURE_BMI2,
+		[EMUL_FEAT_ADX]		= X86_FEATURE_ADX,
+		[EMUL_FEAT_AVX2]	= X86_FEATURE_AVX2,
+		[EMUL_FEAT_SMAP]	= X86_FEATURE_SMAP,
+		[EMUL_FEAT_RDTSCP]	= X86_FEATURE_RDTSCP,
+		[EMUL_FEAT_RDPID]	= X86_FEATURE_RDPID,
+		[EMUL_FEAT_MOVDIRI]	= X86_FEATURE_MOVDIRI,
+		[EMUL_FEAT_MOVDIR64B]	= X86_FEATURE_MOVDIR64B,
+	};
+
+	return vmm_guest_has(to_vcpu(e), features[feature]);
+}
+
 static const struct emul_ops ops = {
 	.fetch = op_fetch,
 	.read = op_read,
@@ -478,6 +508,8 @@ static const struct emul_ops ops = {
 	.set_xmm = vmm_emulate_set_xmm,
 	.get_mmx = vmm_emulate_get_mmx,
 	.set_mmx = vmm_emulate_set_mmx,
+	.has = op_has,
+	.fpu = vmm_emulate_fpu,
 };
 
 /* ---- one instruction ---------------------------------------------------------------------- */
@@ -568,6 +600,8 @@ int vmm_emulation_raise(struct vmm_vcpu *vcpu, const struct emul_fault *fault, u
 	case EMUL_EV_FAULT:
 		if (fault->vector == PF_VECTOR)
 			vmm_queue_pf(vcpu, fault->error, fault->cr2);
+		else if (fault->vector == DB_VECTOR)	/* a debug register, with DR7.GD */
+			vmm_queue_exception_p(vcpu, DB_VECTOR, BIT(13));
 		else if (fault->has_error)
 			vmm_queue_exception_e(vcpu, fault->vector, fault->error);
 		else

@@ -101,5 +101,6 @@ void vmm_emulate_set_xmm(struct emul *e, unsigned int reg, const void *buf, unsi
 			 bool zero_upper);
 void vmm_emulate_get_mmx(struct emul *e, unsigned int reg, u64 *val);
 void vmm_emulate_set_mmx(struct emul *e, unsigned int reg, u64 val);
+enum emul_status vmm_emulate_fpu(struct emul *e, enum emul_fpu_op op, void *buf);
 
 #endif /* VMM_EMULATE_H */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's vector registers, for emulated moves.
+ * The guest's vector registers, for emulated moves, and its x87's control.
  */
+#include <asm/asm.h>
 #include <asm/fpu/api.h>
 
 #include "emulate.h"
@@ -99,4 +100,51 @@ void vmm_emulate_set_mmx(struct emul *e, unsigned int reg, u64 val)
 #undef X
 	}
 	fpregs_end();
+}
+
+/* Execute with the guest's FPU in the CPU; a fault it raises is the guest's */
+#define TRY_FPU(insn, mem)						\
+	asm volatile("1:	" insn "\n"				\
+		     "2:\n"						\
+		     _ASM_EXTABLE_TYPE_REG(1b, 2b, EX_TYPE_EFAULT_REG, %[err])	\
+		     : [err] "+r" (err), [m] "+m" (mem) : : "memory")
+
+enum emul_status vmm_emulate_fpu(struct emul *e, enum emul_fpu_op op, void *buf)
+{
+	struct { u8 b[512]; } *area = buf;
+	u16 *word = buf;
+	int err = 0, none = 0;
+
+	fpregs_begin();
+	switch (op) {
+	case EMUL_FPU_INIT:
+		asm volatile("fninit");
+		break;
+	case EMUL_FPU_STCW:
+		asm volatile("fnstcw %0" : "=m" (*word));
+		break;
+	case EMUL_FPU_STSW:
+		asm volatile("fnstsw %0" : "=m" (*word));
+		break;
+	case EMUL_FPU_WAIT:
+		TRY_FPU("fwait", none);
+		break;
+	case EMUL_FPU_EMMS:
+		TRY_FPU("emms", none);
+		break;
+	case EMUL_FPU_SAVE:
+		asm volatile("fxsave %0" : "+m" (*area));
+		break;
+	case EMUL_FPU_SAVE64:
+		asm volatile("fxsave64 %0" : "+m" (*area));
+		break;
+	case EMUL_FPU_RESTORE:
+		TRY_FPU("fxrstor %[m]", *area);
+		break;
+	case EMUL_FPU_RESTORE64:
+		TRY_FPU("fxrstor64 %[m]", *area);
+		break;
+	}
+	fpregs_end();
+	return err ? EMUL_FAULT : EMUL_OK;
 }

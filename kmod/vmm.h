@@ -484,6 +484,7 @@ int vmm_cpuid_get(struct vmm_vcpu *vcpu, struct kvm_cpuid2 __user *user);
 /* In-out EAX..EDX, as the instruction; applies the out-of-range rules of SDM CPUID. */
 void vmm_cpuid(struct vmm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 struct kvm_cpuid_entry2 *vmm_cpuid_find(struct vmm_vcpu *vcpu, u32 function, u32 index);
+bool vmm_guest_has(struct vmm_vcpu *vcpu, unsigned int feature);
 void vmm_cpuid_update_runtime(struct vmm_vcpu *vcpu);	/* OSXSAVE, OSPKE, APIC, xsave sizes */
 bool vmm_supported_has(unsigned int x86_feature);	/* X86_FEATURE_*: in the supported set */
 

@@ -253,14 +253,19 @@ static enum emul_status count_flags(struct emul *e)
 	return EMUL_OK;
 }
 
+/* Where TZCNT and LZCNT do not exist their prefix is ignored */
 enum emul_status emul_do_tzcnt(struct emul *e)
 {
+	if (!emul_has(e, EMUL_FEAT_BMI1))
+		return emul_do_bsf(e);
 	DST = SRC ? (u64)__builtin_ctzll(SRC) : SIZE * 8;
 	return count_flags(e);
 }
 
 enum emul_status emul_do_lzcnt(struct emul *e)
 {
+	if (!emul_has(e, EMUL_FEAT_LZCNT))
+		return emul_do_bsr(e);
 	DST = SRC ? (u64)__builtin_clzll(SRC) - (64 - SIZE * 8) : SIZE * 8;
 	return count_flags(e);
 }

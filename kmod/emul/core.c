@@ -317,6 +317,12 @@ enum emul_status emul_write_op(struct emul *e, struct emul_operand *op)
 	}
 }
 
+/** emul_has - does the guest have @feature? */
+bool emul_has(struct emul *e, enum emul_feature feature)
+{
+	return !feature || !e->ops->has || e->ops->has(e, feature);
+}
+
 /** emul_fpu_check - may vector or MMX registers be used? SDM 3: 2.5, table 13-1 */
 enum emul_status emul_fpu_check(struct emul *e, u32 flags)
 {
@@ -324,6 +330,8 @@ enum emul_status emul_fpu_check(struct emul *e, u32 flags)
 
 	TRY(emul_get_cr(e, 0, &cr0));
 	TRY(emul_get_cr(e, 4, &cr4));
+	if (flags & F_X87)
+		return cr0 & (CR0_EM | CR0_TS) ? emul_raise(e, EMUL_NM) : EMUL_OK;
 	if (flags & F_AVX) {
 		if (!(cr4 & CR4_OSXSAVE) || !emul_is_prot(e))
 			return emul_ud(e);
@@ -427,7 +435,9 @@ enum emul_status emul_execute(struct emul *e)
 	/* an instruction that completes clears RF, unless it is IRET and loads it */
 	e->rflags &= ~(u64)X86_RF;
 
-	if (row->flags & (F_SSE | F_MMX | F_AVX))
+	if (!emul_has(e, ROW_FEAT(row)))
+		st = emul_ud(e);
+	if (st == EMUL_OK && (row->flags & (F_SSE | F_MMX | F_AVX | F_X87)))
 		st = emul_fpu_check(e, row->flags);
 	if (st == EMUL_OK && (row->flags & F_PRIV) && e->cpl)
 		st = emul_gp0(e);

@@ -452,6 +452,9 @@ static enum emul_status decode_plain_operand(struct emul_insn *in, struct cursor
 	case ENC_By:
 		set_reg(in, op, in->vvvv, in->rex & 8 ? 8 : 4);
 		break;
+	case ENC_Hdq:
+		set_other(op, EMUL_OP_XMM, in->vvvv, 16);
+		break;
 	case ENC_Ib:
 		return decode_imm(in, c, op, 1, false);
 	case ENC_Ibs:

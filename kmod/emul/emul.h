@@ -143,6 +143,7 @@ struct emul_fault {
 #define EMUL_SS_FAULT 12
 #define EMUL_GP	13
 #define EMUL_PF	14
+#define EMUL_MF	16
 
 /* What an operand is */
 enum emul_optype {
@@ -272,6 +273,41 @@ struct emul_task {
 	u32 error;
 };
 
+/* Instructions that a guest's CPUID may not announce: then they are #UD, or what they once were */
+enum emul_feature {
+	EMUL_FEAT_NONE,
+	EMUL_FEAT_CX16,
+	EMUL_FEAT_SSE3,
+	EMUL_FEAT_SSE41,
+	EMUL_FEAT_SSE42,
+	EMUL_FEAT_POPCNT,
+	EMUL_FEAT_LZCNT,
+	EMUL_FEAT_MOVBE,
+	EMUL_FEAT_BMI1,
+	EMUL_FEAT_BMI2,
+	EMUL_FEAT_ADX,
+	EMUL_FEAT_AVX2,
+	EMUL_FEAT_SMAP,
+	EMUL_FEAT_RDTSCP,
+	EMUL_FEAT_RDPID,
+	EMUL_FEAT_MOVDIRI,
+	EMUL_FEAT_MOVDIR64B,
+	EMUL_NR_FEATURES,
+};
+
+/* What the x87 callback is asked to do with the guest's FPU */
+enum emul_fpu_op {
+	EMUL_FPU_INIT,		/* FNINIT */
+	EMUL_FPU_STCW,		/* FNSTCW: two bytes */
+	EMUL_FPU_STSW,		/* FNSTSW: two bytes */
+	EMUL_FPU_WAIT,		/* FWAIT */
+	EMUL_FPU_EMMS,
+	EMUL_FPU_SAVE,		/* FXSAVE: 512 bytes */
+	EMUL_FPU_SAVE64,	/* FXSAVE64 */
+	EMUL_FPU_RESTORE,	/* FXRSTOR */
+	EMUL_FPU_RESTORE64,
+};
+
 struct emul;
 
 /**
@@ -306,6 +342,9 @@ struct emul;
  * @hlt,@wbinvd,@invlpg: after the privilege check. hlt: RIP is advanced when emul_step() returns
  * @get_xmm,@set_xmm: low @len bytes (16 or 32) of vector register @reg; set_xmm with @zero_upper
  *	clears the bits above @len (VEX), otherwise keeps them
+ * @has: whether the guest's CPUID announces a feature; NULL: all
+ * @fpu: an instruction of the x87's control; @buf as enum emul_fpu_op says. EMUL_FAULT need not
+ *	fill emul->fault: the library presets #MF, for FXRSTOR #GP(0)
  * @get_mmx,@set_mmx: an MMX register (set also marks the x87 tags valid)
  */
 struct emul_ops {
@@ -350,6 +389,8 @@ struct emul_ops {
 			bool zero_upper);
 	void (*get_mmx)(struct emul *e, unsigned int reg, u64 *val);
 	void (*set_mmx)(struct emul *e, unsigned int reg, u64 val);
+	bool (*has)(struct emul *e, enum emul_feature feature);
+	enum emul_status (*fpu)(struct emul *e, enum emul_fpu_op op, void *buf);
 };
 
 /* emul->int_shadow: what the completed instruction inhibits until after the next one */
@@ -414,7 +455,7 @@ struct emul {
 	} w[EMUL_MAX_WRITES];
 	u8 wbuf[EMUL_MAX_WRITES * 8];
 	u8 xbuf[64];
-	u8 pio_buf[EMUL_PIO_MAX];
+	u8 pio_buf[EMUL_PIO_MAX] __attribute__((aligned(16)));	/* FXSAVE wants that */
 };
 
 /**

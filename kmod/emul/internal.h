@@ -145,6 +145,7 @@ void emul_rollback(struct emul *e);
 enum emul_status emul_read_op(struct emul *e, struct emul_operand *op, unsigned int acc);
 enum emul_status emul_write_op(struct emul *e, struct emul_operand *op);
 enum emul_status emul_fpu_check(struct emul *e, u32 flags);
+bool emul_has(struct emul *e, enum emul_feature feature);
 
 /* decode.c */
 u64 emul_ea(const struct emul *e);
@@ -197,8 +198,9 @@ enum emul_status emul_io_allowed(struct emul *e, u16 port, unsigned int size);
 	X(mov_from_cr) X(mov_to_cr) X(mov_from_dr) X(mov_to_dr) X(clts) X(smsw) X(lmsw) \
 	X(sgdt) X(sidt) X(lgdt) X(lidt) X(sldt) X(str) X(lldt) X(ltr)	\
 	X(lar) X(lsl) X(verr) X(verw) X(arpl) X(xgetbv) X(xsetbv) X(swapgs) X(fsgsbase) \
-	X(vmov_load) X(vmov_store) X(vmov_low) X(vmov_high_load) X(vmov_high_store) \
-	X(mmx_load) X(mmx_store) X(clac) X(stac)
+	X(vmov_load) X(vmov_store) X(vmov_half) X(vmov_high_store) X(vmov_dup) \
+	X(vinsert128) X(vextract128) X(mmx_load) X(mmx_store) X(clac) X(stac) \
+	X(fninit) X(fnstcw) X(fnstsw) X(fwait) X(emms) X(fxsave) X(fxrstor)
 
 #define X(name) enum emul_status emul_do_##name(struct emul *e);
 EMUL_HANDLERS(X)

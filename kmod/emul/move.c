@@ -127,6 +127,8 @@ enum emul_status emul_do_cmpxchg8b(struct emul *e)
 	u8 old[16], new[16];
 	u64 v;
 
+	if (op->size == 16 && !emul_has(e, EMUL_FEAT_CX16))
+		return emul_ud(e);
 	TRY(emul_linear(e, op->seg, op->off, op->size, EMUL_ACC_WRITE, &la));
 	if (op->size == 16 && (la & 15))
 		return emul_gp0(e);

@@ -93,29 +93,92 @@ enum emul_status emul_do_vmov_store(struct emul *e)
 	}
 }
 
-/* MOVLPS, MOVLPD from memory: the low half, keeping the high one */
-enum emul_status emul_do_vmov_low(struct emul *e)
+/*
+ * One half (row->arg: 1 the high one) from memory, or from the other half of a register: MOVLPx,
+ * MOVHPx, MOVHLPS, MOVLHPS. The rest is the destination's, with VEX the middle operand's.
+ */
+enum emul_status emul_do_vmov_half(struct emul *e)
 {
-	struct emul_operand *dst = &e->insn.op[0], *src = &e->insn.op[1];
+	struct emul_insn *in = &e->insn;
+	struct emul_operand *base = &in->op[in->vex ? 1 : 0], *src = &in->op[in->vex ? 2 : 1];
+	unsigned int high = in->row->arg;
+	u8 *buf = e->xbuf;
 
 	if (!e->ops->get_xmm || !e->ops->set_xmm)
 		return EMUL_UNHANDLEABLE;
-	e->ops->get_xmm(e, dst->reg, e->xbuf, 16);
-	TRY(emul_read_mem(e, src->seg, src->off, e->xbuf, 8, 0));
-	e->ops->set_xmm(e, dst->reg, e->xbuf, 16, false);
+	e->ops->get_xmm(e, base->reg, buf, 16);
+	if (src->type == EMUL_OP_MEM) {
+		TRY(emul_read_mem(e, src->seg, src->off, buf + 8 * high, 8, 0));
+	} else {
+		e->ops->get_xmm(e, src->reg, buf + 16, 16);
+		memcpy(buf + 8 * high, buf + 16 + 8 * !high, 8);
+	}
+	e->ops->set_xmm(e, in->op[0].reg, buf, 16, in->vex);
 	return EMUL_OK;
 }
 
-/* MOVHPS, MOVHPD from memory: the high half */
-enum emul_status emul_do_vmov_high_load(struct emul *e)
+/* MOVDDUP, MOVSLDUP, MOVSHDUP: arg 0, 1, 2. Some elements of the source, twice each */
+enum emul_status emul_do_vmov_dup(struct emul *e)
 {
-	struct emul_operand *dst = &e->insn.op[0], *src = &e->insn.op[1];
+	struct emul_insn *in = &e->insn;
+	struct emul_operand *dst = &in->op[0], *src = &in->op[1];
+	unsigned int arg = in->row->arg, i, len = dst->size;
+	u8 *buf = e->xbuf;
 
 	if (!e->ops->get_xmm || !e->ops->set_xmm)
 		return EMUL_UNHANDLEABLE;
-	e->ops->get_xmm(e, dst->reg, e->xbuf, 16);
-	TRY(emul_read_mem(e, src->seg, src->off, e->xbuf + 8, 8, 0));
-	e->ops->set_xmm(e, dst->reg, e->xbuf, 16, false);
+	if (src->type == EMUL_OP_MEM) {
+		TRY(check_align(e, src));
+		/* the 128-bit MOVDDUP reads 8 bytes, the 256-bit one 32 */
+		TRY(emul_read_mem(e, src->seg, src->off, buf, !arg && len == 16 ? 8 : len, 0));
+	} else {
+		e->ops->get_xmm(e, src->reg, buf, len);
+	}
+	if (!arg)
+		for (i = 0; i < len; i += 16)
+			memcpy(buf + i + 8, buf + i, 8);
+	else
+		for (i = 0; i < len; i += 8)
+			memcpy(buf + i + (arg == 1 ? 4 : 0), buf + i + (arg == 1 ? 0 : 4), 4);
+	e->ops->set_xmm(e, dst->reg, buf, len, in->vex);
+	return EMUL_OK;
+}
+
+/* VINSERTF128, VINSERTI128: compilers load unaligned 32 bytes in halves with it */
+enum emul_status emul_do_vinsert128(struct emul *e)
+{
+	struct emul_insn *in = &e->insn;
+	struct emul_operand *src = &in->op[1];
+	u8 *buf = e->xbuf, *half = buf + (in->imm & 1 ? 16 : 0);
+
+	if (in->vl != 32)
+		return emul_ud(e);
+	if (!e->ops->get_xmm || !e->ops->set_xmm)
+		return EMUL_UNHANDLEABLE;
+	e->ops->get_xmm(e, in->vvvv, buf, 32);
+	if (src->type == EMUL_OP_MEM)
+		TRY(emul_read_mem(e, src->seg, src->off, half, 16, 0));
+	else
+		e->ops->get_xmm(e, src->reg, half, 16);
+	e->ops->set_xmm(e, in->op[0].reg, buf, 32, true);
+	return EMUL_OK;
+}
+
+/* VEXTRACTF128, VEXTRACTI128 */
+enum emul_status emul_do_vextract128(struct emul *e)
+{
+	struct emul_insn *in = &e->insn;
+	struct emul_operand *dst = &in->op[0];
+	u8 *half = e->xbuf + (in->imm & 1 ? 16 : 0);
+
+	if (in->vl != 32)
+		return emul_ud(e);
+	if (!e->ops->get_xmm || !e->ops->set_xmm)
+		return EMUL_UNHANDLEABLE;
+	e->ops->get_xmm(e, in->op[1].reg, e->xbuf, 32);
+	if (dst->type == EMUL_OP_MEM)
+		return emul_stage_write(e, dst->seg, dst->off, half, 16);
+	e->ops->set_xmm(e, dst->reg, half, 16, true);
 	return EMUL_OK;
 }
 

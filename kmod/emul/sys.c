@@ -164,10 +164,8 @@ static enum emul_status debug_reg(struct emul *e, unsigned int *nr)
 		*nr += 2;
 	}
 	TRY(CALLBACK(e, get_dr, 7, &dr7));
-	/* #DB with DR6.BD and DR7.GD cleared: the intercepting CPU does it better */
-	if (dr7 & DR7_GD)
-		return EMUL_UNHANDLEABLE;
-	return EMUL_OK;
+	/* the glue sets DR6.BD and clears DR7.GD as it delivers this */
+	return dr7 & DR7_GD ? emul_raise(e, EMUL_DB) : EMUL_OK;
 }
 
 enum emul_status emul_do_mov_from_dr(struct emul *e)

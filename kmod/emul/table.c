@@ -18,6 +18,8 @@
 			  .enc = { ENC_##a, ENC_##b } }
 /* decoded only */
 #define LEN(fl)		{ .kind = ROW_INSN, .flags = (fl) }
+#define I3A(f, fl, a, b, c, x) { .kind = ROW_INSN, .fn = emul_do_##f, .flags = (fl), .arg = (x),	\
+			  .enc = { ENC_##a, ENC_##b, ENC_##c } }
 #define LENM		LEN(F_MODRM)
 #define LENMI		LEN(F_MODRM | F_IMM8)
 #define GROUP(t)	{ .kind = ROW_GROUP, .sub = (t) }
@@ -100,6 +102,20 @@ static const struct emul_row nop_90[4] = {
 	I2(xchg, F_RW, Zv, rAX),
 };
 
+/* x87: of nearly all only the length is known */
+static const struct emul_row grp_d9_mem[8] = { X4(LENM), X2(LENM), LENM, I1(fnstcw, F_WR | F_X87, Mw) };
+static const struct emul_row mod_d9[2] = { GROUP(grp_d9_mem), LENM };
+static const struct emul_row rm_db_4[8] = { X2(LENM), LENM, I0(fninit, F_X87 | F_MODRM), X4(LENM) };
+static const struct emul_row grp_db_reg[8] = { X4(LENM), RM(rm_db_4), X2(LENM), LENM };
+static const struct emul_row mod_db[2] = { LENM, GROUP(grp_db_reg) };
+static const struct emul_row grp_dd_mem[8] = { X4(LENM), X2(LENM), LENM, I1(fnstsw, F_WR | F_X87, Mw) };
+static const struct emul_row mod_dd[2] = { GROUP(grp_dd_mem), LENM };
+static const struct emul_row rm_df_4[8] = {
+	I1(fnstsw, F_WR | F_X87 | F_MODRM, rAX), X4(LENM), X2(LENM), LENM,
+};
+static const struct emul_row grp_df_reg[8] = { X4(LENM), RM(rm_df_4), X2(LENM), LENM };
+static const struct emul_row mod_df[2] = { LENM, GROUP(grp_df_reg) };
+
 const struct emul_row emul_map_1[256] = {
 	[0x00] = ALU(add, RWL), I1(push_seg, F_NO64, ES), I1(pop_seg, F_NO64, ES),
 	[0x08] = ALU(or, RWL), I1(push_seg, F_NO64, CS), UD,
@@ -129,7 +145,7 @@ const struct emul_row emul_map_1[256] = {
 	[0x90] = PFX(nop_90),
 	[0x91] = X4(I2(xchg, F_RW, Zv, rAX)), X2(I2(xchg, F_RW, Zv, rAX)),
 	[0x97] = I2(xchg, F_RW, Zv, rAX),
-	[0x98] = I0(cbw, 0), I0(cwd, 0), I1(call_far, F_NO64, Ap), LEN(0),	/* FWAIT */
+	[0x98] = I0(cbw, 0), I0(cwd, 0), I1(call_far, F_NO64, Ap), I0(fwait, 0),
 	[0x9c] = I0(pushf, F_D64), I0(popf, F_D64), I0(sahf, 0), I0(lahf, 0),
 	[0xa0] = I2(mov, F_WR, AL, Ob), I2(mov, F_WR, rAX, Ov),
 		 I2(mov, F_WR, Ob, AL), I2(mov, F_WR, Ov, rAX),
@@ -147,7 +163,7 @@ const struct emul_row emul_map_1[256] = {
 	[0xcc] = I0(int3, 0), I1(intn, 0, Ib), I0(into, F_NO64), I0(iret, 0),
 	[0xd0] = GROUP(grp_d0), GROUP(grp_d1), GROUP(grp_d2), GROUP(grp_d3),
 	[0xd4] = I1(aam, F_NO64, Ib), I1(aad, F_NO64, Ib), I0(salc, F_NO64), I0(xlat, 0),
-	[0xd8] = X8(LENM),	/* x87 */
+	[0xd8] = LENM, MOD(mod_d9), LENM, MOD(mod_db), LENM, MOD(mod_dd), LENM, MOD(mod_df),
 	[0xe0] = A2(loop, F_F64, Jb, NONE, 0), A2(loop, F_F64, Jb, NONE, 1),
 		 A2(loop, F_F64, Jb, NONE, 2), I1(jcxz, F_F64, Jb),
 	[0xe4] = I2(in, 0, AL, Ib), I2(in, 0, eAX, Ib), I2(out, 0, Ib, AL), I2(out, 0, Ib, eAX),
@@ -169,7 +185,7 @@ static const struct emul_row grp_0f00[8] = {
 /* 0F 01 with mod = 3: by reg, then rm */
 static const struct emul_row rm_0f01_0[8] = { UD, X4(LEN(0)) };	/* VMCALL .. VMXOFF */
 static const struct emul_row rm_0f01_1[8] = {
-	LEN(F_PRIV), LEN(F_PRIV), I0(clac, F_PRIV), I0(stac, F_PRIV),	/* MONITOR, MWAIT */
+	LEN(F_PRIV), LEN(F_PRIV), I0(clac, F_PRIV | F_FEAT(SMAP)), I0(stac, F_PRIV | F_FEAT(SMAP)),	/* MONITOR, MWAIT */
 };
 static const struct emul_row rm_0f01_2[8] = {
 	I0(xgetbv, 0), I0(xsetbv, F_PRIV), UD, UD, X4(LEN(0)),
@@ -177,7 +193,7 @@ static const struct emul_row rm_0f01_2[8] = {
 static const struct emul_row rm_0f01_3[8] = { X8(LEN(0)) };	/* VMRUN .. INVLPGA */
 static const struct emul_row rm_0f01_5[8] = { X8(LEN(0)) };	/* SERIALIZE, RDPKRU.. */
 static const struct emul_row rm_0f01_7[8] = {
-	I0(swapgs, F_PRIV), I0(rdtscp, 0), X4(LEN(0)), X2(LEN(0)),
+	I0(swapgs, F_PRIV), I0(rdtscp, F_FEAT(RDTSCP)), X4(LEN(0)), X2(LEN(0)),
 };
 
 #define SMSW_ROW	I1(smsw, F_WR, Ev16m)
@@ -206,16 +222,17 @@ static const struct emul_row pfx_0f11[4] = {
 	I2(vmov_store, F_SSE, Wdq, Vdq), I2(vmov_store, F_SSE, Wdq, Vdq),
 	I2(vmov_store, F_SSE, Wd, Vd), I2(vmov_store, F_SSE, Wq, Vq),
 };
-static const struct emul_row mod_movl[2] = { I2(vmov_low, F_SSE, Vq, Mq), LENM };
 static const struct emul_row pfx_0f12[4] = {
-	MOD(mod_movl), I2(vmov_low, F_SSE, Vq, Mq), LENM, LENM,
+	A2(vmov_half, F_SSE, Vdq, Wq, 0), A2(vmov_half, F_SSE, Vdq, Mq, 0),
+	A2(vmov_dup, F_SSE | F_ALIGN | F_FEAT(SSE3), Vdq, Wdq, 1),
+	A2(vmov_dup, F_SSE | F_FEAT(SSE3), Vdq, Wq, 0),
 };
 static const struct emul_row pfx_0f13[4] = {
 	I2(vmov_store, F_SSE, Mq, Vq), I2(vmov_store, F_SSE, Mq, Vq), UD, UD,
 };
-static const struct emul_row mod_movh[2] = { I2(vmov_high_load, F_SSE, Vq, Mq), LENM };
 static const struct emul_row pfx_0f16[4] = {
-	MOD(mod_movh), I2(vmov_high_load, F_SSE, Vq, Mq), LENM, UD,
+	A2(vmov_half, F_SSE, Vdq, Wq, 1), A2(vmov_half, F_SSE, Vdq, Mq, 1),
+	A2(vmov_dup, F_SSE | F_ALIGN | F_FEAT(SSE3), Vdq, Wdq, 2), UD,
 };
 static const struct emul_row pfx_0f17[4] = {
 	I2(vmov_high_store, F_SSE, Mq, Vq), I2(vmov_high_store, F_SSE, Mq, Vq), UD, UD,
@@ -251,9 +268,11 @@ static const struct emul_row pfx_0fd6[4] = {
 static const struct emul_row pfx_0fe7[4] = {
 	I2(mmx_store, F_MMX, Mq, Pq), I2(vmov_store, F_SSE | F_ALIGN, Mdq, Vdq), UD, UD,
 };
-static const struct emul_row pfx_0ff0[4] = { UD, UD, UD, I2(vmov_load, F_SSE, Vdq, Mdq) };
+static const struct emul_row pfx_0ff0[4] = {
+	UD, UD, UD, I2(vmov_load, F_SSE | F_FEAT(SSE3), Vdq, Mdq),
+};
 
-static const struct emul_row pfx_0fb8[4] = { UD, UD, I2(popcnt, F_WR, Gv, Ev), UD };
+static const struct emul_row pfx_0fb8[4] = { UD, UD, I2(popcnt, F_WR | F_FEAT(POPCNT), Gv, Ev), UD };
 static const struct emul_row pfx_0fbc[4] = {
 	I2(bsf, F_RW, Gv, Ev), I2(bsf, F_RW, Gv, Ev), I2(tzcnt, F_WR, Gv, Ev), I2(bsf, F_RW, Gv, Ev),
 };
@@ -267,7 +286,7 @@ static const struct emul_row grp_0fae_mem[8] = {
 };
 static const struct emul_row pfx_0fae_6[4] = { LENM, NOPM, LENM, UD };
 static const struct emul_row grp_0fae_mem_pfx[8] = {
-	LENM, LENM, LENM, LENM, LENM, LENM, PFX(pfx_0fae_6), NOPM,
+	I1(fxsave, F_X87, M), I1(fxrstor, F_X87, M), LENM, LENM, LENM, LENM, PFX(pfx_0fae_6), NOPM,
 };
 static const struct emul_row grp_0fae_fence[8] = { UD, UD, UD, UD, UD, NOPM, NOPM, NOPM };
 static const struct emul_row grp_0fae_f3[8] = {
@@ -292,7 +311,7 @@ static const struct emul_row grp_0fba[8] = {
 static const struct emul_row grp_0fc7_mem[8] = {
 	UD, I1(cmpxchg8b, F_LOCK, Mc), UD, LENM, LENM, LENM, LENM, LENM,
 };
-static const struct emul_row pfx_0fc7_7[4] = { LENM, LENM, I1(rdpid, F_WR, E8or4), UD };
+static const struct emul_row pfx_0fc7_7[4] = { LENM, LENM, I1(rdpid, F_WR | F_FEAT(RDPID), E8or4), UD };
 static const struct emul_row grp_0fc7_reg[8] = {
 	UD, UD, UD, UD, UD, UD, LENM, PFX(pfx_0fc7_7),	/* RDRAND, RDSEED, RDPID */
 };
@@ -325,7 +344,7 @@ const struct emul_row emul_map_0f[256] = {
 	[0x40] = X16(I2(cmov, F_WR, Gv, Ev)),
 	[0x50] = X16(LENM), X8(LENM), X4(LENM), X2(LENM), PFX(pfx_0f6e), PFX(pfx_0f6f),
 	[0x70] = LENMI, GROUP(grp_shift_imm), GROUP(grp_shift_imm), GROUP(grp_shift_imm),
-	[0x74] = LENM, LENM, LENM, LEN(0),	/* EMMS */
+	[0x74] = LENM, LENM, LENM, I0(emms, F_MMX),
 	[0x78] = LENM, LENM, UD, UD, LENM, LENM, PFX(pfx_0f7e), PFX(pfx_0f7f),
 	[0x80] = X16(I1(jcc, F_F64, Jz)),
 	[0x90] = X16(I1(setcc, F_WR, Eb)),
@@ -353,22 +372,22 @@ const struct emul_row emul_map_0f[256] = {
 };
 
 static const struct emul_row mod_movntdqa[2] = {
-	I2(vmov_load, F_SSE | F_ALIGN, Vdq, Mdq), UD,
+	I2(vmov_load, F_SSE | F_ALIGN | F_FEAT(SSE41), Vdq, Mdq), UD,
 };
 static const struct emul_row pfx_382a[4] = { UD, MOD(mod_movntdqa), UD, UD };
 static const struct emul_row pfx_38f0[4] = {
-	I2(movbe, F_WR, Gv, Mv), I2(movbe, F_WR, Gv, Mv), UD, I2(crc32, F_RW, Gy, Eb),
+	I2(movbe, F_WR | F_FEAT(MOVBE), Gv, Mv), I2(movbe, F_WR | F_FEAT(MOVBE), Gv, Mv), UD, I2(crc32, F_RW | F_FEAT(SSE42), Gy, Eb),
 };
 static const struct emul_row pfx_38f1[4] = {
-	I2(movbe, F_WR, Mv, Gv), I2(movbe, F_WR, Mv, Gv), UD, I2(crc32, F_RW, Gy, Ev),
+	I2(movbe, F_WR | F_FEAT(MOVBE), Mv, Gv), I2(movbe, F_WR | F_FEAT(MOVBE), Mv, Gv), UD, I2(crc32, F_RW | F_FEAT(SSE42), Gy, Ev),
 };
 static const struct emul_row pfx_38f6[4] = {
-	LENM, A2(adx, F_RW, Gy, Ey, 0), A2(adx, F_RW, Gy, Ey, 1), UD,
+	LENM, A2(adx, F_RW | F_FEAT(ADX), Gy, Ey, 0), A2(adx, F_RW | F_FEAT(ADX), Gy, Ey, 1), UD,
 };
 static const struct emul_row pfx_38f8[4] = {
-	UD, I2(movdir64b, 0, Gv, M), LENM, LENM,	/* ENQCMDS, ENQCMD */
+	UD, I2(movdir64b, F_FEAT(MOVDIR64B), Gv, M), LENM, LENM,	/* ENQCMDS, ENQCMD */
 };
-static const struct emul_row pfx_38f9[4] = { I2(mov, F_WR, My, Gy), UD, UD, UD };
+static const struct emul_row pfx_38f9[4] = { I2(mov, F_WR | F_FEAT(MOVDIRI), My, Gy), UD, UD, UD };
 
 static const struct emul_row row_lenm = LENM;
 static const struct emul_row row_lenmi = LENMI;
@@ -403,6 +422,11 @@ static const struct emul_row vpfx_10[4] = {
 static const struct emul_row vpfx_11[4] = {
 	VSTORE(0), VSTORE(0), MOD(vmod_11ss), MOD(vmod_11sd),
 };
+#define VHALF(mem, half)	I3A(vmov_half, F_AVX | F_VL0, Vdq, Hdq, mem, half)
+#define VDUP(kind)		A2(vmov_dup, F_AVX | F_NOV, Vx, Wx, kind)
+
+static const struct emul_row vpfx_12[4] = { VHALF(Wq, 0), VHALF(Mq, 0), VDUP(1), VDUP(0) };
+static const struct emul_row vpfx_16[4] = { VHALF(Wq, 1), VHALF(Mq, 1), VDUP(2), UD };
 static const struct emul_row vpfx_movq_store[4] = {
 	I2(vmov_store, F_AVX | F_NOV | F_VL0, Mq, Vq), I2(vmov_store, F_AVX | F_NOV | F_VL0, Mq, Vq),
 	UD, UD,
@@ -438,29 +462,31 @@ static const struct emul_row vpfx_f0[4] = {
 static const struct emul_row vpfx_382a[4] = {
 	UD, I2(vmov_load, F_AVX | F_NOV | F_ALIGN, Vx, Mx), UD, UD,
 };
-static const struct emul_row vpfx_38f2[4] = { I3(andn, F_WR | F_VL0, Gy, By, Ey), UD, UD, UD };
+static const struct emul_row vpfx_38f2[4] = { I3(andn, F_WR | F_FEAT(BMI1) | F_VL0, Gy, By, Ey), UD, UD, UD };
 static const struct emul_row grp_bls[8] = {
-	UD, A2(bls, F_WR | F_VL0, By, Ey, 1), A2(bls, F_WR | F_VL0, By, Ey, 2),
-	A2(bls, F_WR | F_VL0, By, Ey, 3), UD, UD, UD, UD,
+	UD, A2(bls, F_WR | F_FEAT(BMI1) | F_VL0, By, Ey, 1), A2(bls, F_WR | F_FEAT(BMI1) | F_VL0, By, Ey, 2),
+	A2(bls, F_WR | F_FEAT(BMI1) | F_VL0, By, Ey, 3), UD, UD, UD, UD,
 };
 static const struct emul_row vpfx_38f3[4] = { GROUP(grp_bls), UD, UD, UD };
 static const struct emul_row vpfx_38f5[4] = {
-	I3(bzhi, F_WR | F_VL0, Gy, Ey, By), UD, I3(pext, F_WR | F_VL0, Gy, By, Ey),
-	I3(pdep, F_WR | F_VL0, Gy, By, Ey),
+	I3(bzhi, F_WR | F_FEAT(BMI2) | F_VL0, Gy, Ey, By), UD, I3(pext, F_WR | F_FEAT(BMI2) | F_VL0, Gy, By, Ey),
+	I3(pdep, F_WR | F_FEAT(BMI2) | F_VL0, Gy, By, Ey),
 };
-static const struct emul_row vpfx_38f6[4] = { UD, UD, UD, I3(mulx, F_WR | F_VL0, Gy, By, Ey) };
+static const struct emul_row vpfx_38f6[4] = { UD, UD, UD, I3(mulx, F_WR | F_FEAT(BMI2) | F_VL0, Gy, By, Ey) };
 static const struct emul_row vpfx_38f7[4] = {
-	I3(bextr, F_WR | F_VL0, Gy, Ey, By), I3(shx, F_WR | F_VL0, Gy, Ey, By),
-	I3(shx, F_WR | F_VL0, Gy, Ey, By), I3(shx, F_WR | F_VL0, Gy, Ey, By),
+	I3(bextr, F_WR | F_FEAT(BMI1) | F_VL0, Gy, Ey, By), I3(shx, F_WR | F_FEAT(BMI2) | F_VL0, Gy, Ey, By),
+	I3(shx, F_WR | F_FEAT(BMI2) | F_VL0, Gy, Ey, By), I3(shx, F_WR | F_FEAT(BMI2) | F_VL0, Gy, Ey, By),
 };
 static const struct emul_row vpfx_3af0[4] = {
-	UD, UD, UD, I3(rorx, F_WR | F_VL0 | F_NOV, Gy, Ey, Ib),
+	UD, UD, UD, I3(rorx, F_WR | F_FEAT(BMI2) | F_VL0 | F_NOV, Gy, Ey, Ib),
 };
 
 static const struct sparse vex_0f[] = {
 	{ 0x10, PFX(vpfx_10) },
 	{ 0x11, PFX(vpfx_11) },
+	{ 0x12, PFX(vpfx_12) },
 	{ 0x13, PFX(vpfx_movq_store) },
+	{ 0x16, PFX(vpfx_16) },
 	{ 0x17, PFX(vpfx_17) },
 	{ 0x28, PFX(vpfx_28) },
 	{ 0x29, PFX(vpfx_29) },
@@ -484,7 +510,19 @@ static const struct sparse vex_0f38[] = {
 	{ 0xf7, PFX(vpfx_38f7) },
 };
 
+#define VINSERT(fl)	I3(vinsert128, F_AVX | (fl), Vx, Wdq, Ib)
+#define VEXTRACT(fl)	I3(vextract128, F_AVX | F_NOV | (fl), Wdq, Vx, Ib)
+
+static const struct emul_row vpfx_3a18[4] = { UD, VINSERT(0), UD, UD };
+static const struct emul_row vpfx_3a19[4] = { UD, VEXTRACT(0), UD, UD };
+static const struct emul_row vpfx_3a38[4] = { UD, VINSERT(F_FEAT(AVX2)), UD, UD };
+static const struct emul_row vpfx_3a39[4] = { UD, VEXTRACT(F_FEAT(AVX2)), UD, UD };
+
 static const struct sparse vex_0f3a[] = {
+	{ 0x18, PFX(vpfx_3a18) },
+	{ 0x19, PFX(vpfx_3a19) },
+	{ 0x38, PFX(vpfx_3a38) },
+	{ 0x39, PFX(vpfx_3a39) },
 	{ 0xf0, PFX(vpfx_3af0) },
 };
 

@@ -34,6 +34,7 @@ enum emul_enc {
 	ENC_Pq, ENC_Py, ENC_Qq,
 	ENC_LAST_MODRM = ENC_Qq,
 	ENC_By,		/* VEX.vvvv, general register */
+	ENC_Hdq,	/* VEX.vvvv, vector register */
 	ENC_Ib, ENC_Ibs, ENC_Iw, ENC_Iz, ENC_Iv, ENC_1,
 	ENC_AL, ENC_rAX, ENC_eAX, ENC_CL, ENC_DX,
 	ENC_Zb, ENC_Zv,
@@ -63,7 +64,12 @@ enum emul_enc {
 #define F_IMMZ	BIT(16)	/* has an imm16/32 that is no operand */
 #define F_VL0	BIT(17)	/* VEX.L must be 0 */
 #define F_BITS	BIT(19)	/* register bit offset reaches beyond the memory operand */
+#define F_X87	BIT(20)	/* checks CR0.EM, CR0.TS: #NM */
 #define F_NOV	BIT(18)	/* VEX.vvvv must be 1111b */
+
+/* Bits 31:24: the feature that the guest's CPUID must announce, enum emul_feature */
+#define F_FEAT(name)	((u32)EMUL_FEAT_##name << 24)
+#define ROW_FEAT(row)	((enum emul_feature)((row)->flags >> 24))
 
 /**
  * struct emul_row - one opcode

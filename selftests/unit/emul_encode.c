@@ -47,7 +47,8 @@ bool encode(const struct form *f, struct encoding *c, bool p66, bool w, bool a32
 
 	if ((p66 && (f->opts & (O_BYTE | O_NO66 | O_F64))) || (vex && p66) || (p66 && w))
 		return false;
-	if ((w && (f->opts & (O_W64 | O_NOW | O_JCC))) || (l && !(f->opts & O_L)))
+	if ((w && (f->opts & (O_W64 | O_NOW | O_JCC))) || (!w && f->opts & O_ONLYW) ||
+	    (l && !(f->opts & O_L)))
 		return false;
 	if (f->opcode == 0xc7 && f->opts & O_ALIGN && !w)	/* CMPXCHG16B is W1 */
 		return false;
@@ -121,7 +122,8 @@ bool encode(const struct form *f, struct encoding *c, bool p66, bool w, bool a32
 		rex |= 0x80;	/* force a REX prefix: SPL.. instead of AH.. */
 	if (vex) {
 		/* vmov* must not use vvvv */
-		vvvv = f->opts & O_VEC || f->map == 3 ? 0 : (unsigned int)(rnd() & 15);
+		vvvv = f->opts & O_VVVV ? (unsigned int)(rnd() & 15) :
+		       f->opts & O_VEC || f->map == 3 ? 0 : (unsigned int)(rnd() & 15);
 	}
 
 	if (a32)

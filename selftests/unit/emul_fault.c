@@ -26,6 +26,28 @@ START_TEST(a_page_fault_leaves_nothing_behind)
 }
 END_TEST
 
+/* Another vCPU may rewrite the instruction at any time: what was fetched is what counts */
+START_TEST(an_instructions_bytes_are_fetched_once)
+{
+	static const u8 insn[] = { 0x48, 0x81, 0x03, 0x44, 0x33, 0x22, 0x11 };	/* add [rbx], imm */
+	unsigned int at;
+
+	for (at = 0; at <= sizeof(insn); at++) {
+		machine(EMUL_LONG);
+		rewrites = true;
+		e.gpr[EMUL_RBX] = DEV_PAGE;
+		e.rip = 0xa000 - at;			/* so many bytes before a page's end */
+		ck_assert_int_eq(step((const char *)insn, sizeof(insn)), EMUL_IO_NEEDED);
+		ck_assert_uint_eq(ram[0xa000 - (at ? 1 : 0)], 0xf4);
+		dev_ready = true;
+		dev_value = 1;
+		ck_assert_int_eq(emul_execute(&e), EMUL_OK);
+		ck_assert_uint_eq(get(DEV_PAGE, 8), 0x11223345);
+		ck_assert_uint_eq(e.rip, 0xa000 - at + sizeof(insn));
+	}
+}
+END_TEST
+
 START_TEST(pusha_faults_as_a_whole)
 {
 	u64 i;
@@ -114,6 +136,7 @@ END_TEST
 
 void emul_fault_cases(TCase *t)
 {
+	tcase_add_test(t, an_instructions_bytes_are_fetched_once);
 	tcase_add_test(t, a_page_fault_leaves_nothing_behind);
 	tcase_add_test(t, pusha_faults_as_a_whole);
 	tcase_add_test(t, device_data_that_comes_later_changes_nothing_before);

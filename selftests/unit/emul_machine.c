@@ -25,6 +25,10 @@ unsigned int cmpxchg_calls;
 bool cmpxchg_loses;
 unsigned int halts;
 u64 invlpg_la;
+u32 missing;
+bool rewrites;
+int fpu_op;
+bool fpu_faults;
 
 static enum emul_status page_fault(u64 la, unsigned int acc)
 {
@@ -55,6 +59,8 @@ static enum emul_status m_fetch(struct emul *em, u64 la, void *buf, unsigned int
 	ck_assert((la & 4095) + len <= 4096);
 	if (st == EMUL_OK)
 		memcpy(buf, ram + la, len);
+	if (st == EMUL_OK && rewrites)
+		memset(ram + la, 0xf4, len);
 	return st;
 }
 
@@ -266,6 +272,27 @@ static enum emul_status m_invlpg(struct emul *em, u64 la)
 	return EMUL_OK;
 }
 
+static bool m_has(struct emul *em, enum emul_feature feature)
+{
+	(void)em;
+	return !(missing >> feature & 1);
+}
+
+static enum emul_status m_fpu(struct emul *em, enum emul_fpu_op op, void *buf)
+{
+	(void)em;
+	fpu_op = op;
+	if (fpu_faults)
+		return EMUL_FAULT;
+	if (op == EMUL_FPU_STCW || op == EMUL_FPU_STSW)
+		memcpy(buf, "\x7f\x03", 2);
+	if (op == EMUL_FPU_SAVE || op == EMUL_FPU_SAVE64)
+		memset(buf, 0x5a, 512);
+	if (op == EMUL_FPU_RESTORE || op == EMUL_FPU_RESTORE64)
+		memcpy(&msr_value, (u8 *)buf + 32, 8);	/* ST0, for the test to see */
+	return EMUL_OK;
+}
+
 static const struct emul_ops ops = {
 	.fetch = m_fetch, .read = m_read, .write = m_write, .cmpxchg = m_cmpxchg,
 	.probe = m_probe, .get_seg = m_get_seg, .set_seg = m_set_seg, .get_gdt = m_get_gdt,
@@ -273,6 +300,7 @@ static const struct emul_ops ops = {
 	.set_cr = m_set_cr, .get_dr = m_get_dr, .set_dr = m_set_dr, .get_msr = m_get_msr,
 	.set_msr = m_set_msr, .get_xcr = m_get_xcr, .pio_in = m_pio_in, .pio_out = m_pio_out,
 	.cpuid = m_cpuid, .rdtsc = m_rdtsc, .hlt = m_hlt, .wbinvd = m_hlt, .invlpg = m_invlpg,
+	.has = m_has, .fpu = m_fpu,
 };
 
 void set_seg(unsigned int sreg, u16 sel, u64 base, u32 limit, u32 attr)
@@ -310,6 +338,9 @@ void machine(enum emul_mode mode)
 	cr[0] = mode == EMUL_REAL ? 0 : 0x80000011;
 	cr[4] = 0x600;
 	xcr0 = 7;
+	missing = 0;
+	fpu_op = -1;
+	fpu_faults = rewrites = false;
 	gp_on_set = io_needed = dev_ready = cmpxchg_loses = false;
 	dev_reads = dev_asked = io_calls = cmpxchg_calls = halts = io_count = 0;
 	for (i = 0; i < 6; i++) {

@@ -52,6 +52,12 @@ extern unsigned int cmpxchg_calls;
 extern bool cmpxchg_loses;
 extern unsigned int halts;
 extern u64 invlpg_la;
+extern u32 missing;			/* features CPUID does not announce, by number */
+extern bool rewrites;			/* what is fetched is HLT when it is looked at again */
+
+/* the FPU */
+extern int fpu_op;			/* the last operation, -1 none */
+extern bool fpu_faults;
 
 /**
  * set_seg() - load a segment register's hidden part

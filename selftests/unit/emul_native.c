@@ -154,10 +154,43 @@ static void n_set_mmx(struct emul *e, unsigned int reg, u64 val)
 	emu.mmx[reg & 7] = val;
 }
 
+/* On this process's own FPU, which no native run changes */
+static enum emul_status n_fpu(struct emul *e, enum emul_fpu_op op, void *buf)
+{
+	struct { u8 b[512]; } *area = buf;
+	u16 *word = buf;
+	unsigned int i;
+
+	(void)e;
+	switch (op) {
+	case EMUL_FPU_STCW:
+		asm volatile("fnstcw %0" : "=m" (*word));
+		break;
+	case EMUL_FPU_STSW:
+		asm volatile("fnstsw %0" : "=m" (*word));
+		break;
+	case EMUL_FPU_SAVE:
+		asm volatile("fxsave %0" : "+m" (*area));
+		break;
+	case EMUL_FPU_SAVE64:
+		asm volatile("fxsave64 %0" : "+m" (*area));
+		break;
+	case EMUL_FPU_WAIT:
+		break;
+	default:
+		ck_abort_msg("not compared here");
+	}
+	/* the vector registers are the run's */
+	for (i = 0; (op == EMUL_FPU_SAVE || op == EMUL_FPU_SAVE64) && i < 16; i++)
+		memcpy(area->b + 160 + 16 * i, emu.ymm[i], 16);
+	return EMUL_OK;
+}
+
 static const struct emul_ops native_ops = {
 	.fetch = n_fetch, .read = n_read, .write = n_write, .cmpxchg = n_cmpxchg,
 	.get_seg = n_get_seg, .get_cr = n_get_cr, .get_xcr = n_get_xcr,
 	.get_xmm = n_get_xmm, .set_xmm = n_set_xmm, .get_mmx = n_get_mmx, .set_mmx = n_set_mmx,
+	.fpu = n_fpu,
 };
 
 static int vector_signal(const struct emul *e)

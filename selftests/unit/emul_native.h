@@ -62,6 +62,8 @@ enum {
 	O_F64 = 0x1000000,	/* never a 66 prefix */
 	O_SHD = 0x2000000,	/* double shift: 16-bit with a count over 16 is undefined */
 	O_NOW = 0x4000000,	/* no REX.W */
+	O_ONLYW = 0x8000000,	/* REX.W always */
+	O_VVVV = 0x10000000,	/* vector form with three operands */
 };
 
 struct form {

@@ -53,6 +53,110 @@ START_TEST(control_registers)
 	ck_assert_uint_eq(e.gpr[EMUL_RAX], 0xffff0ff0);
 	e.gpr[EMUL_RAX] = 1ULL << 32;
 	FAULTS("\x0f\x23\xf8", EMUL_GP, 0);		/* DR7's upper half */
+	dr[7] |= 1 << 13;				/* GD */
+	FAULTS("\x0f\x21\xc0", EMUL_DB, -1);
+	FAULTS("\x0f\x23\xc0", EMUL_DB, -1);
+}
+END_TEST
+
+START_TEST(instructions_that_cpuid_does_not_announce)
+{
+	static const struct {
+		enum emul_feature feature;
+		const char *insn;
+	} rows[] = {
+		{ EMUL_FEAT_CX16, "\x48\x0f\xc7\x0b" },
+		{ EMUL_FEAT_SSE42, "\xf2\x0f\x38\xf1\xc3" },
+		{ EMUL_FEAT_POPCNT, "\xf3\x0f\xb8\xc3" },
+		{ EMUL_FEAT_MOVBE, "\x0f\x38\xf0\x03" },
+		{ EMUL_FEAT_BMI1, "\xc4\xe2\x78\xf2\xc3" },		/* andn */
+		{ EMUL_FEAT_BMI1, "\xc4\xe2\x78\xf3\xcb" },		/* blsr */
+		{ EMUL_FEAT_BMI2, "\xc4\xe2\x78\xf5\xc3" },		/* bzhi */
+		{ EMUL_FEAT_BMI2, "\xc4\xe3\x7b\xf0\xc3\x07" },	/* rorx */
+		{ EMUL_FEAT_ADX, "\x66\x0f\x38\xf6\xc3" },
+		{ EMUL_FEAT_SMAP, "\x0f\x01\xca" },			/* clac */
+		{ EMUL_FEAT_RDTSCP, "\x0f\x01\xf9" },
+		{ EMUL_FEAT_RDPID, "\xf3\x0f\xc7\xf8" },
+		{ EMUL_FEAT_MOVDIRI, "\x0f\x38\xf9\x03" },
+		{ EMUL_FEAT_MOVDIR64B, "\x66\x0f\x38\xf8\x03" },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		machine(EMUL_LONG);
+		e.gpr[EMUL_RBX] = 0x6000;
+		ck_assert_msg(step(rows[i].insn, 6) == EMUL_OK, "row %u", i);
+		machine(EMUL_LONG);
+		e.gpr[EMUL_RBX] = 0x6000;
+		missing = 1u << rows[i].feature;
+		is_fault(step(rows[i].insn, 6), EMUL_UD, -1);
+		ck_assert_uint_eq(e.rip, CODE);
+	}
+	/* TZCNT and LZCNT were BSF and BSR before they were */
+	machine(EMUL_LONG);
+	missing = 1u << EMUL_FEAT_BMI1 | 1u << EMUL_FEAT_LZCNT;
+	e.gpr[EMUL_RBX] = 0x100;
+	e.gpr[EMUL_RAX] = 7;
+	OK("\xf3\x48\x0f\xbd\xc3");
+	ck_assert_uint_eq(e.gpr[EMUL_RAX], 8);
+	e.gpr[EMUL_RBX] = 0;
+	OK("\xf3\x48\x0f\xbc\xc3");
+	ck_assert_uint_eq(e.gpr[EMUL_RAX], 8);		/* kept: a zero has no first bit */
+	ck_assert(e.rflags & 0x40);
+}
+END_TEST
+
+START_TEST(x87_control)
+{
+	machine(EMUL_LONG);
+	e.gpr[EMUL_RAX] = ~0ULL;
+	e.gpr[EMUL_RBX] = 0x6000;
+	OK("\xdb\xe3");					/* fninit */
+	ck_assert_int_eq(fpu_op, EMUL_FPU_INIT);
+	OK("\xd9\x3b");					/* fnstcw [rbx] */
+	ck_assert_uint_eq(get(0x6000, 4), 0x37f);
+	OK("\xdf\xe0");					/* fnstsw ax */
+	ck_assert_uint_eq(e.gpr[EMUL_RAX], 0xffffffffffff037f);
+	OK("\x9b");
+	ck_assert_int_eq(fpu_op, EMUL_FPU_WAIT);
+	fpu_faults = true;
+	FAULTS("\x9b", EMUL_MF, -1);
+	FAULTS("\x0f\x77", EMUL_MF, -1);		/* emms */
+	FAULTS("\x0f\xae\x0b", EMUL_MF, -1);
+	fpu_faults = false;
+	OK("\x0f\xae\x03");				/* fxsave */
+	ck_assert_int_eq(fpu_op, EMUL_FPU_SAVE);
+	ck_assert_uint_eq(get(0x6000 + 408, 8), 0x5a5a5a5a5a5a5a5a);
+	ck_assert_uint_eq(get(0x6000 + 416, 8), 0);	/* the rest is not touched */
+	put(0x6000 + 32, 0x1234, 8);
+	OK("\x48\x0f\xae\x0b");			/* fxrstor64 */
+	ck_assert_int_eq(fpu_op, EMUL_FPU_RESTORE64);
+	ck_assert_uint_eq(msr_value, 0x1234);
+	e.gpr[EMUL_RBX] = 0x6008;
+	FAULTS("\x0f\xae\x03", EMUL_GP, 0);		/* alignment */
+	e.gpr[EMUL_RBX] = BAD_PAGE - 16;
+	FAULTS("\x0f\xae\x0b", EMUL_PF, 0);
+	cr[0] |= 8;					/* TS */
+	FAULTS("\xdb\xe3", EMUL_NM, -1);
+	FAULTS("\x0f\xae\x03", EMUL_NM, -1);
+	OK("\x9b");					/* without MP FWAIT does not mind */
+	cr[0] |= 2;
+	FAULTS("\x9b", EMUL_NM, -1);
+	cr[0] &= ~8ULL;
+	cr[0] |= 4;					/* EM */
+	FAULTS("\xdb\xe3", EMUL_NM, -1);
+	FAULTS("\x0f\x77", EMUL_UD, -1);
+	ck_assert_int_eq(STEP("\xd9\x03"), EMUL_UNHANDLEABLE);	/* fld */
+	/* FXSAVE in 32-bit mode: eight XMM registers, or none */
+	machine(EMUL_PROT32);
+	e.gpr[EMUL_RBX] = 0x6000;
+	OK("\x0f\xae\x03");
+	ck_assert_uint_eq(get(0x6000 + 284, 8), 0x5a5a5a5a);
+	machine(EMUL_PROT32);
+	cr[4] = 0;
+	e.gpr[EMUL_RBX] = 0x6000;
+	OK("\x0f\xae\x03");
+	ck_assert_uint_eq(get(0x6000 + 156, 8), 0x5a5a5a5a);
 }
 END_TEST
 
@@ -161,6 +265,8 @@ END_TEST
 
 void emul_system_cases(TCase *t)
 {
+	tcase_add_test(t, instructions_that_cpuid_does_not_announce);
+	tcase_add_test(t, x87_control);
 	tcase_add_test(t, privileged_instructions_at_cpl_3);
 	tcase_add_test(t, control_registers);
 	tcase_add_test(t, descriptor_tables);
