@@ -186,7 +186,7 @@ enum emul_status emul_io_allowed(struct emul *e, u16 port, unsigned int size);
 	X(pext) X(mulx) X(adx) X(shx) X(rorx)				\
 	X(daa) X(das) X(aaa) X(aas) X(aam) X(aad) X(salc)		\
 	X(mov) X(movsx) X(xchg) X(xadd) X(cmpxchg) X(cmpxchg8b) X(lea) X(setcc) \
-	X(cmov) X(cbw) X(cwd) X(sahf) X(lahf) X(xlat) X(nop) X(movdir64b) \
+	X(cmov) X(cbw) X(cwd) X(sahf) X(lahf) X(xlat) X(nop) X(clflush) X(movdir64b) \
 	X(clc) X(stc) X(cmc) X(cli) X(sti) X(cld) X(std)		\
 	X(push) X(pop) X(pop_ev) X(pusha) X(popa) X(pushf) X(popf) X(enter) X(leave) \
 	X(push_seg) X(pop_seg) X(mov_from_seg) X(mov_to_seg) X(lseg)	\

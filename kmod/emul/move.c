@@ -98,7 +98,17 @@ enum emul_status emul_do_xlat(struct emul *e)
 	return EMUL_OK;
 }
 
-/* NOP, PAUSE, prefetches, hints, fences, cache line flushes */
+/* Flushes of a cache line: caches are coherent, but the address is checked as a load's */
+enum emul_status emul_do_clflush(struct emul *e)
+{
+	const struct emul_operand *op = &e->insn.op[0];
+	u64 la = 0;
+
+	TRY(emul_linear(e, op->seg, op->off, 1, 0, &la));
+	return e->ops->probe ? e->ops->probe(e, la, 1, 0) : EMUL_OK;
+}
+
+/* NOP, PAUSE, prefetches, hints, fences */
 enum emul_status emul_do_nop(struct emul *e)
 {
 	(void)e;

@@ -280,13 +280,13 @@ static const struct emul_row pfx_0fbd[4] = {
 	I2(bsr, F_RW, Gv, Ev), I2(bsr, F_RW, Gv, Ev), I2(lzcnt, F_WR, Gv, Ev), I2(bsr, F_RW, Gv, Ev),
 };
 
-static const struct emul_row grp_0fae_mem[8] = {
-	LENM, LENM, LENM, LENM, LENM, LENM,	/* FXSAVE .. XRSTOR */
-	NOPM, NOPM,				/* XSAVEOPT or CLWB: see pfx_0fae_6; CLFLUSH */
-};
-static const struct emul_row pfx_0fae_6[4] = { LENM, NOPM, LENM, UD };
+/* CLFLUSH, CLFLUSHOPT, CLWB */
+#define CLFLUSH		I1(clflush, 0, Mb)
+
+static const struct emul_row grp_0fae_mem[8] = { X4(LENM), X2(LENM), NOPM, NOPM };
+static const struct emul_row pfx_0fae_6[4] = { LENM, CLFLUSH, LENM, UD };	/* XSAVEOPT */
 static const struct emul_row grp_0fae_mem_pfx[8] = {
-	I1(fxsave, F_X87, M), I1(fxrstor, F_X87, M), LENM, LENM, LENM, LENM, PFX(pfx_0fae_6), NOPM,
+	I1(fxsave, F_X87, M), I1(fxrstor, F_X87, M), LENM, LENM, LENM, LENM, PFX(pfx_0fae_6), CLFLUSH,
 };
 static const struct emul_row grp_0fae_fence[8] = { UD, UD, UD, UD, UD, NOPM, NOPM, NOPM };
 static const struct emul_row grp_0fae_f3[8] = {
@@ -316,6 +316,8 @@ static const struct emul_row grp_0fc7_reg[8] = {
 	UD, UD, UD, UD, UD, UD, LENM, PFX(pfx_0fc7_7),	/* RDRAND, RDSEED, RDPID */
 };
 static const struct emul_row mod_0fc7[2] = { GROUP(grp_0fc7_mem), GROUP(grp_0fc7_reg) };
+
+static const struct emul_row pfx_0fc3[4] = { I2(mov, F_WR, My, Gy), UD, UD, UD };	/* MOVNTI */
 
 static const struct emul_row grp_shift_imm[8] = {
 	UD, UD, LENMI, LENMI, LENMI, UD, LENMI, LENMI,
@@ -360,7 +362,7 @@ const struct emul_row emul_map_0f[256] = {
 	[0xb8] = PFX(pfx_0fb8), I0(ud, F_MODRM), GROUP(grp_0fba), I2(btc, RWL | F_BITS, Ev, Gv),
 		 PFX(pfx_0fbc), PFX(pfx_0fbd),
 		 A2(movsx, F_WR, Gv, Eb, 1), A2(movsx, F_WR, Gv, Ew, 2),
-	[0xc0] = I2(xadd, RWL, Eb, Gb), I2(xadd, RWL, Ev, Gv), LENMI, I2(mov, F_WR, My, Gy),
+	[0xc0] = I2(xadd, RWL, Eb, Gb), I2(xadd, RWL, Ev, Gv), LENMI, PFX(pfx_0fc3),
 		 LENMI, LENMI, LENMI, MOD(mod_0fc7),
 	[0xc8] = X8(I1(bswap, F_RW, Zv)),
 	[0xd0] = X4(LENM), X2(LENM), PFX(pfx_0fd6), LENM,

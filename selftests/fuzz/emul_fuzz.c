@@ -14,6 +14,7 @@ static const u8 *input;
 static size_t left;
 static struct emul e;
 static unsigned int calls;
+static bool in_new_task;		/* TR was loaded: what fails now is the new task's */
 
 #define CHECK(cond) do {						\
 		if (!(cond)) {						\
@@ -146,6 +147,7 @@ static void f_set_seg(struct emul *em, unsigned int sreg, const struct emul_seg 
 	(void)em;
 	(void)seg;
 	CHECK(sreg < EMUL_NR_SREG);
+	in_new_task |= sreg == EMUL_TR;
 }
 
 static void f_get_dt(struct emul *em, struct emul_dtable *dt)
@@ -286,6 +288,36 @@ static void f_set_mmx(struct emul *em, unsigned int reg, u64 val)
 	CHECK(reg < 8);
 }
 
+static bool f_has(struct emul *em, enum emul_feature feature)
+{
+	(void)em;
+	CHECK(feature > EMUL_FEAT_NONE && feature < EMUL_NR_FEATURES);
+	return take_u8() < 0xf0;
+}
+
+static enum emul_status f_fpu(struct emul *em, enum emul_fpu_op op, void *buf)
+{
+	(void)em;
+	switch (op) {
+	case EMUL_FPU_STCW:
+	case EMUL_FPU_STSW:
+		take(buf, 2);
+		break;
+	case EMUL_FPU_SAVE:
+	case EMUL_FPU_SAVE64:
+		CHECK(!((uintptr_t)buf & 15));
+		take(buf, 512);
+		break;
+	case EMUL_FPU_RESTORE:
+	case EMUL_FPU_RESTORE64:
+		CHECK(!((uintptr_t)buf & 15));
+		break;
+	default:
+		CHECK(!buf);
+	}
+	return answer();
+}
+
 static const struct emul_ops ops = {
 	.fetch = f_fetch, .read = f_read, .write = f_write, .cmpxchg = f_cmpxchg,
 	.probe = f_probe, .get_seg = f_get_seg, .set_seg = f_set_seg, .get_gdt = f_get_dt,
@@ -295,6 +327,7 @@ static const struct emul_ops ops = {
 	.pio_out = f_pio_out, .cpuid = f_cpuid, .rdtsc = f_rdtsc, .hlt = f_plain,
 	.wbinvd = f_plain, .invlpg = f_invlpg, .get_xmm = f_get_xmm, .set_xmm = f_set_xmm,
 	.get_mmx = f_get_mmx, .set_mmx = f_set_mmx,
+	.has = f_has, .fpu = f_fpu,
 };
 
 /* Nothing but the callbacks: all optional ones absent */
@@ -314,6 +347,24 @@ static void check_bytes(enum emul_mode mode)
 	/* the bytes beyond do not matter */
 	CHECK(emul_decode_bytes(&b, mode, bytes, a.len) == EMUL_OK && b.len == a.len);
 	CHECK(emul_decode_bytes(&b, mode, bytes, a.len - 1u) == EMUL_RETRY);
+}
+
+static void check_task_switch(void)
+{
+	u64 gpr[EMUL_NR_GPR], rip = e.rip, rflags = e.rflags;
+	struct emul_task t = {
+		.reason = take_u8() & 3, .selector = (u16)take_u64(),
+		.vector = take_u8() & 1 ? take_u8() : -1, .ext = take_u8() & 1,
+		.has_error = take_u8() & 1, .error = (u32)take_u64(),
+	};
+	enum emul_status st;
+
+	emul_init(&e);
+	memcpy(gpr, e.gpr, sizeof(gpr));
+	st = emul_task_switch(&e, &t);
+	if (st != EMUL_OK && !e.branched)
+		CHECK(!memcmp(gpr, e.gpr, sizeof(gpr)) && rip == e.rip && rflags == e.rflags);
+	CHECK(st != EMUL_OK || e.branched);
 }
 
 int LLVMFuzzerTestOneInput(const u8 *bytes, size_t size);
@@ -354,8 +405,9 @@ int LLVMFuzzerTestOneInput(const u8 *bytes, size_t size)
 		rip = e.rip;
 		rflags = e.rflags;
 		commits = e.commits;
+		in_new_task = false;
 		st = emul_execute(&e);
-		if (st != EMUL_OK && e.commits == commits)
+		if (st != EMUL_OK && e.commits == commits && !in_new_task)
 			CHECK(!memcmp(gpr, e.gpr, sizeof(gpr)) && rip == e.rip &&
 			      rflags == e.rflags);
 		if (st == EMUL_OK && e.rep_pending)
@@ -368,5 +420,6 @@ int LLVMFuzzerTestOneInput(const u8 *bytes, size_t size)
 		emul_inject_real(&e, take_u8());
 	}
 	emul_load_seg(&e, take_u8() & 7, (u16)take_u64());
+	check_task_switch();
 	return 0;
 }

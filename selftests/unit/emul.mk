@@ -3,9 +3,10 @@
 # which runs in a lab host; $(B)/fuzz/emul_fuzz (needs clang), which runs until stopped.
 EMUL_SRC := $(wildcard kmod/emul/*.c)
 EMUL_HDR := $(wildcard kmod/emul/*.h) $(addprefix selftests/unit/emul_,test.h native.h machine.h)
-# test: main(). forms encode cpu native: against this CPU; native32: in compatibility mode. The rest
+# test: main(). forms encode cpu native: against this CPU; native16, native32: in
+# compatibility mode. The rest
 # run on machine.
-EMUL_TEST_SRC := $(addprefix selftests/unit/emul_,test.c forms.c encode.c cpu.c native.c native32.c \
+EMUL_TEST_SRC := $(addprefix selftests/unit/emul_,test.c forms.c encode.c cpu.c native.c native16.c native32.c \
 		   machine.c real.c segment.c decode.c fault.c system.c string.c task.c)
 
 check-programs: $(B)/unit/emul_test $(B)/selftests/emul_guest

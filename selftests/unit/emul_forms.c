@@ -118,7 +118,7 @@ const struct form emul_forms[] = {
 	{ "crc32", 0xf2, 2, 0xf1, -1, 0, 0, "sse4_2" },
 	{ "adcx", 0x66, 2, 0xf6, -1, O_F64, 0, "adx" },
 	{ "adox", 0xf3, 2, 0xf6, -1, O_F64, 0, "adx" },
-	{ "movnti", 0, 1, 0xc3, -1, O_MEM | O_NO66, 0, "sse2" },
+	{ "movnti", 0, 1, 0xc3, -1, O_MEM | O_F64, 0, "sse2" },
 	{ "cbw", 0, 0, 0x98, -1, O_NONE, 0, NULL },
 	{ "cwd", 0, 0, 0x99, -1, O_NONE, 0, NULL },
 	{ "sahf", 0, 0, 0x9e, -1, O_NONE | O_F64, 0, "lahf_lm" },

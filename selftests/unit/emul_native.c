@@ -13,7 +13,14 @@
 
 /* ---- random numbers: repeatable ------------------------------------------------ */
 
-u64 seed;
+static u64 seed;
+
+void emul_seed(u64 s)
+{
+	seed = s;
+	if (getenv("EMUL_SEED"))	/* other inputs than check's */
+		seed += strtoull(getenv("EMUL_SEED"), NULL, 0) << 16;
+}
 
 u64 rnd(void)
 {
@@ -284,8 +291,7 @@ static void random_input(const struct form *f, const struct encoding *c)
 				cpu->gpr[i] |= rnd() << 32;
 }
 
-/* Flags that this input leaves undefined */
-static u32 undefined_flags(const struct form *f, const struct encoding *c, bool *skip)
+u32 undefined_flags(const struct form *f, const struct encoding *c, u8 cl, bool *skip)
 {
 	u32 undef = f->undef;
 	unsigned int count, bits = c->size * 8;
@@ -293,7 +299,7 @@ static u32 undefined_flags(const struct form *f, const struct encoding *c, bool 
 	*skip = false;
 	if (!(f->opts & O_SHIFT))
 		return undef;
-	count = f->opts & O_IB ? (u8)c->imm : (u8)cpu->gpr[EMUL_RCX];
+	count = f->opts & O_IB ? (u8)c->imm : cl;
 	count &= c->size == 8 ? 63 : 31;
 	if (!count)
 		return 0;
@@ -324,7 +330,7 @@ static void compare(const struct form *f, const struct encoding *c)
 	int i;
 
 	random_input(f, c);
-	undef = undefined_flags(f, c, &skip);
+	undef = undefined_flags(f, c, (u8)cpu->gpr[EMUL_RCX], &skip);
 	if (skip)
 		return;
 	at = build(c->bytes, c->len, f->opts);
@@ -461,7 +467,7 @@ void emul_native_form(int i)
 	const struct form *f = &emul_forms[i];
 	u64 want;
 
-	seed = 0x9e3779b97f4a7c15ULL + (u64)i;
+	emul_seed(0x9e3779b97f4a7c15ULL + (u64)i);
 	asm("mov %%fs, %0" : "=r" (host_fs));
 	asm("mov %%ds, %0" : "=r" (host_ds));
 	forms = comparisons = 0;

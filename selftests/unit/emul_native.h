@@ -100,7 +100,9 @@ static u8 *const data = (u8 *)DATA;
 
 extern volatile int signal_seen;	/* by the native run, 0 none */
 extern bool have_avx;
-extern u64 seed;
+
+/** emul_seed() - begin a sequence of random numbers; the environment's EMUL_SEED changes it */
+void emul_seed(u64 s);
 
 /** rnd() - a random number, the same after the same seed */
 u64 rnd(void);
@@ -122,6 +124,15 @@ bool cpu_has(const char *feature);
  * Return: the instruction's address.
  */
 u64 build(const u8 *insn, unsigned int len, u32 opts);
+
+/**
+ * undefined_flags() - flags that an input leaves undefined
+ * @f: the form
+ * @c: its encoding
+ * @cl: CL at the start
+ * @skip: set when more than flags is undefined
+ */
+u32 undefined_flags(const struct form *f, const struct encoding *c, u8 cl, bool *skip);
 
 /** align_of() - how @c's memory operand must be aligned, bytes */
 u64 align_of(const struct form *f, const struct encoding *c);

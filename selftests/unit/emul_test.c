@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The emulator's test program: CK_RUN_CASE=native|native32|modes runs a part of it. */
+/* The emulator's test program: CK_RUN_CASE=native|native16|native32|modes runs a part of it. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +13,12 @@ struct emul_tally *emul_tally;
 START_TEST(native)
 {
 	emul_native_form(_i);
+}
+END_TEST
+
+START_TEST(native16)
+{
+	emul_native16_form(_i);
 }
 END_TEST
 
@@ -34,7 +40,7 @@ END_TEST
 int main(void)
 {
 	Suite *s = suite_create("emul");
-	TCase *t = tcase_create("native"), *t32 = tcase_create("native32"),
+	TCase *t = tcase_create("native"), *t32 = tcase_create("native32"), *t16 = tcase_create("native16"),
 	      *modes = tcase_create("modes"), *count = tcase_create("count");
 	SRunner *r;
 	int failed;
@@ -47,6 +53,10 @@ int main(void)
 	tcase_add_loop_test(t, native, 0, emul_nr_forms);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(t16, emul_native16_setup, NULL);
+	tcase_add_loop_test(t16, native16, 0, emul_nr_forms);
+	tcase_set_timeout(t16, 60);
+	suite_add_tcase(s, t16);
 	tcase_add_checked_fixture(t32, emul_native32_setup, NULL);
 	tcase_add_loop_test(t32, native32, 0, emul_nr_rows32);
 	suite_add_tcase(s, t32);

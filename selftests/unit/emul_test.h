@@ -25,6 +25,9 @@ extern const int emul_nr_forms;
 void emul_native_setup(void);
 void emul_native_form(int i);
 
+void emul_native16_setup(void);
+void emul_native16_form(int i);
+
 extern const int emul_nr_rows32;
 void emul_native32_setup(void);
 void emul_native32_row(int i);
