@@ -68,15 +68,15 @@ void vmm_vcpu_kick(struct vmm_vcpu *vcpu)
 	put_cpu();
 }
 
-static void acknowledge_kick(void *unused)
-{
-}
-
 /**
  * vmm_request_all() - set a request on every vCPU and wait until none of them
  * runs its guest without having seen it
  * @vm: process context or a spinlock held, interrupts on
  * @req: the request
+ *
+ * Only vCPUs in guest mode are interrupted, all of them before the first is waited
+ * for. The wait is as short as an exit: a vCPU on its way out has interrupts off, needs
+ * no lock, and leaves VMM_EXITING_GUEST behind whoever sent it there.
  */
 void vmm_request_all(struct vmm_vm *vm, enum vmm_request req)
 {
@@ -87,14 +87,15 @@ void vmm_request_all(struct vmm_vm *vm, enum vmm_request req)
 	me = get_cpu();
 	vmm_for_each_vcpu(i, vcpu, vm) {
 		vmm_make_request(vcpu, req);
-		if (!must_interrupt(vcpu)) {
-			/* On its way out already: wait for that, if it is not us. */
-			if (READ_ONCE(vcpu->mode) != VMM_EXITING_GUEST)
-				continue;
-		}
+		if (!must_interrupt(vcpu))
+			continue;
 		cpu = READ_ONCE(vcpu->cpu);
 		if (cpu >= 0 && cpu != me)
-			smp_call_function_single(cpu, acknowledge_kick, NULL, 1);
+			smp_send_reschedule(cpu);
+	}
+	vmm_for_each_vcpu(i, vcpu, vm) {
+		while (smp_load_acquire(&vcpu->mode) == VMM_EXITING_GUEST)
+			cpu_relax();
 	}
 	put_cpu();
 }
