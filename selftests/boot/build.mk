@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Programs of the boot tests; timekeep runs in the guest and is static.
+# Programs of the boot tests; timekeep and smpwork run in the guest and are static.
 
-BOOT_PROGRAMS := $(B)/boot/timekeep $(B)/boot/stamp
+BOOT_GUEST := $(B)/boot/timekeep $(B)/boot/smpwork
+BOOT_PROGRAMS := $(BOOT_GUEST) $(B)/boot/stamp
 check-programs: $(BOOT_PROGRAMS) $(B)/guest/initrd.img
 
 $(B)/boot/%: selftests/boot/%.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -static $(CFLAGS) -o $@ $<
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -static -pthread $(CFLAGS) -o $@ $<
 
-$(B)/guest/initrd.img: selftests/guest/mkinitrd selftests/guest/init $(B)/boot/timekeep
-	selftests/guest/mkinitrd $@ $(B)/boot/timekeep
+$(B)/guest/initrd.img: selftests/guest/mkinitrd selftests/guest/init $(BOOT_GUEST) selftests/boot/hotplug
+	selftests/guest/mkinitrd $@ $(BOOT_GUEST) selftests/boot/hotplug

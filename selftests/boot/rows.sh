@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Stock kernels under vmmctl on vmm.ko; sourced by selftests/check.
 
-boot_row() {	# LANE HOST-KERNEL TEST...
-	local lane=$1 kernel=$2
+boot_row() {	# LANE HOST-KERNEL CPUS TEST...
+	local lane=$1 kernel=$2 cpus=$3 name=boot-$1-$2
 
-	shift 2
-	row "$lane" "boot-$lane-$kernel" "$lab" --host "$lane" --kernel "$kernel" --load vmm \
+	shift 3
+	[ "$cpus" = 1 ] || name=boot-smp-$lane-$kernel
+	row "$lane" "$name" "$lab" --host "$lane" --kernel "$kernel" --cpus "$cpus" --load vmm \
 		--timeout 1500 \
 		--add "$B/vmmctl/vmmctl" --add "$B/boot/stamp" --add selftests/boot/boot \
 		--add "$B/lab/6.1/vmlinuz:/guest/6.1" --add "$B/lab/6.12/vmlinuz:/guest/6.12" \
@@ -13,6 +14,9 @@ boot_row() {	# LANE HOST-KERNEL TEST...
 }
 
 for lane in svm vmx; do
-	boot_row "$lane" 6.1 boot:6.1:128M boot:6.1:1G boot:6.1:6G boot:6.12:1G end:6.1 time:6.1
-	boot_row "$lane" 6.12 boot:6.12:128M boot:6.12:6G boot:6.1:1G end:6.12 time:6.12
+	boot_row "$lane" 6.1 1 boot:6.1:128M boot:6.1:1G boot:6.1:6G boot:6.12:1G end:6.1 time:6.1
+	boot_row "$lane" 6.12 1 boot:6.12:128M boot:6.12:6G boot:6.1:1G end:6.12 time:6.12
 done
+
+# More vCPUs than the host has CPUs. Bochs is fast enough for one CPU only.
+boot_row svm 6.1 2 smp:6.1:2 smp:6.12:4
