@@ -13,8 +13,10 @@ lifetime_row() {	# LANE CPUS COUNT
 		--add "$B/abi/life" --add selftests/abi/lifetime.sh -- lifetime.sh "$3"
 }
 
-# Random guest state aborts QEMU's TCG now and then, and random code that spins with its
-# interrupts off hangs Bochs, on KVM as on vmm: by itself this row says little of vmm.
+row vmx hostile-vmx "$lab" --host vmx --load vmm --timeout 900 \
+	--add "$B/abi/hostile" -- hostile /dev/vmm 30 0
+# Random guest state aborts QEMU's TCG now and then, on KVM as on vmm: by itself this row
+# says little of vmm.
 if [ -n "${VMM_CHECK_OPEN-}" ]; then
 	row svm hostile-svm "$lab" --host svm --load vmm --timeout 900 \
 		--add "$B/abi/hostile" -- hostile /dev/vmm 30 0
