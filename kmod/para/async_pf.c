@@ -124,6 +124,16 @@ static void drop_all(struct vmm_async_pf *q)
 
 /* ---- a fault ---------------------------------------------------------------------- */
 
+/* Will the guest understand the #PF? */
+static bool deliverable(struct vmm_vcpu *vcpu)
+{
+	struct vmm_async_pf *q = vcpu->async_pf;
+
+	if (!enabled(q) || !vmm_paging(vcpu))
+		return false;
+	return (q->msr_en & KVM_ASYNC_PF_SEND_ALWAYS) || vmm_backend.cpl(vcpu) != 0;
+}
+
 /**
  * vmm_async_pf_possible() - may a fault be left to a worker?
  * @vcpu: its thread, handling an exit
@@ -134,20 +144,13 @@ static void drop_all(struct vmm_async_pf *q)
  */
 bool vmm_async_pf_possible(struct vmm_vcpu *vcpu, u64 gfn)
 {
+	/* A guest that halts without us wants its CPU, whatever for. */
+	if ((vcpu->vm->disabled_exits & KVM_X86_DISABLE_EXITS_HLT) && !deliverable(vcpu))
+		return false;
 	return vcpu->lapic && vcpu->async_pf->failed_gfn != gfn &&
 	       !vcpu->exception.pending && !vcpu->exception.injected &&
 	       !vcpu->interrupt.injected && !vcpu->nmi_injected &&
 	       vmm_backend.irq_allowed(vcpu);
-}
-
-/* Will the guest understand the #PF? */
-static bool deliverable(struct vmm_vcpu *vcpu)
-{
-	struct vmm_async_pf *q = vcpu->async_pf;
-
-	if (!enabled(q) || !vmm_paging(vcpu))
-		return false;
-	return (q->msr_en & KVM_ASYNC_PF_SEND_ALWAYS) || vmm_backend.cpl(vcpu) != 0;
 }
 
 static bool being_fetched(struct vmm_async_pf *q, u64 gpa)
@@ -243,9 +246,11 @@ static bool tell_token(struct vmm_vcpu *vcpu, u32 token)
 	struct vmm_async_pf *q = vcpu->async_pf;
 	u32 old;
 
+	if (q->msr_int < 16)	/* no vector yet (SDM 11.5.2) */
+		return false;
 	if (vmm_gpa_cache_read(vcpu->vm, &q->page, &old, at, sizeof(old)) || old)
 		return false;
-	if (!vmm_apic_interrupt(vcpu, q->msr_int & KVM_ASYNC_PF_VEC_MASK))
+	if (!vmm_apic_interrupt(vcpu, q->msr_int))
 		return false;
 	return !vmm_gpa_cache_write(vcpu->vm, &q->page, &token, at, sizeof(token));
 }
@@ -254,7 +259,7 @@ static bool tell_token(struct vmm_vcpu *vcpu, u32 token)
  * vmm_async_pf_ready() - serve VMM_REQ_ASYNC_PF: tell the guest what has been fetched
  * @vcpu: its thread, SRCU held; may sleep
  *
- * What the guest has no room for now waits for its MSR_KVM_ASYNC_PF_ACK.
+ * What the guest cannot take now waits until it writes one of the MSRs.
  */
 void vmm_async_pf_ready(struct vmm_vcpu *vcpu)
 {
@@ -353,6 +358,7 @@ int vmm_async_pf_set(struct vmm_vcpu *vcpu, const struct vmm_msr *msr)
 		if ((msr->data & ~(u64)KVM_ASYNC_PF_VEC_MASK) || !vcpu->lapic)
 			return 1;
 		vcpu->async_pf->msr_int = msr->data;
+		vmm_make_request(vcpu, VMM_REQ_ASYNC_PF);
 		return 0;
 	default:
 		if (msr->data & 1)

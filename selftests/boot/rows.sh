@@ -13,6 +13,10 @@ boot_row() {	# LANE HOST-KERNEL CPUS TEST...
 		--add "$B/guest/initrd.img:/guest/initrd.img" -- boot /dev/vmm "$@"
 }
 
+# A guest with more CPUs than its host: that is where vCPUs wait for each other.
+row svm pv-svm "$lab" --host svm --load vmm --cpus 1 --timeout 900 --add "$B/vmmctl/vmmctl" \
+	--add selftests/boot/pv --add "$B/lab/6.1/vmlinuz:/guest/6.1" \
+	--add "$B/guest/initrd.img:/guest/initrd.img" -- pv /dev/vmm 6.1 2
 for lane in svm vmx; do
 	boot_row "$lane" 6.1 1 boot:6.1:128M boot:6.1:1G boot:6.1:6G boot:6.12:1G end:6.1 time:6.1
 	boot_row "$lane" 6.12 1 boot:6.12:128M boot:6.12:6G boot:6.1:1G end:6.12 time:6.12
