@@ -555,10 +555,15 @@ static void msi_destinations(void)
 	};
 	struct kvm_msi msi = { .address_lo = 0xfee00000 | (300 & 0xff) << 12, .data = 0x400 };
 	struct vm *vm = vm_new(WITH_IRQCHIP);
+	struct kvm_lapic_state lapic;
 	struct kvm_vcpu_events ev;
 	int far_vcpu;
 
 	far_vcpu = MUST(ioctl(vm->fd, KVM_CREATE_VCPU, 300));
+	/* As in lapic_on(). */
+	MUST(ioctl(far_vcpu, KVM_GET_LAPIC, &lapic));
+	*(uint32_t *)(lapic.regs + 0xf0) = 0x1ff;
+	MUST(ioctl(far_vcpu, KVM_SET_LAPIC, &lapic));
 	msi.address_hi = 300 & ~0xff;
 	ask("before it was enabled", ioctl(vm->fd, KVM_SIGNAL_MSI, &msi));
 	MUST(ioctl(vm->fd, KVM_ENABLE_CAP, &cap));
