@@ -277,7 +277,7 @@ static int msi_deliver(struct vmm_vm *vm, u32 lo, u32 hi, u32 data)
 	struct vmm_irq_msg msg;
 
 	if (vm->irqchip.x2apic_format && (hi & 0xff))
-		return -1;
+		return -EINVAL;
 	vmm_msi_decode(vm, lo, hi, data, &msg);
 	return vmm_apic_deliver(vm, NULL, &msg);
 }
