@@ -55,6 +55,8 @@ int vmm_task_switch(struct vmm_vcpu *vcpu)
 			return vmm_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION);
 	}
 	em->hint_access = 0;
+	em->nreads = em->read_at = 0;
+	em->nwrites = em->write_at = 0;
 	for (attempt = 0; attempt < ATTEMPTS; attempt++) {
 		vmm_emulation_load(em, true);
 		rip = e->rip;
@@ -63,6 +65,9 @@ int vmm_task_switch(struct vmm_vcpu *vcpu)
 		if (st != EMUL_RETRY)
 			break;
 	}
+	/* a TSS in a device: nobody does that, and user space is not asked */
+	if (em->nwrites)
+		st = EMUL_UNHANDLEABLE;
 	if (!e->branched)
 		e->rip = rip;
 	vmm_emulation_store(em);
