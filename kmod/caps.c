@@ -20,6 +20,18 @@
 
 #define HYPERCALL_EXITS		BIT(KVM_HC_MAP_GPA_RANGE)
 
+/* MWAIT in a guest must not stop the host's timer, nor MONITOR fail to see a write. */
+static u32 exits_to_disable(void)
+{
+	u32 exits = KVM_X86_DISABLE_EXITS_PAUSE | KVM_X86_DISABLE_EXITS_HLT |
+		    KVM_X86_DISABLE_EXITS_CSTATE;
+
+	if (boot_cpu_has(X86_FEATURE_MWAIT) && boot_cpu_has(X86_FEATURE_ARAT) &&
+	    !boot_cpu_has_bug(X86_BUG_MONITOR))
+		exits |= KVM_X86_DISABLE_EXITS_MWAIT;
+	return exits;
+}
+
 /**
  * vmm_check_extension() - KVM_CHECK_EXTENSION
  * @vm: or NULL when asked on /dev/vmm
@@ -78,6 +90,11 @@ int vmm_check_extension(struct vmm_vm *vm, unsigned long cap)
 	case KVM_CAP_HALT_POLL:
 	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
 	case KVM_CAP_COALESCED_PIO:
+	case KVM_CAP_MMU_SHADOW_CACHE_CONTROL:
+	case KVM_CAP_IOAPIC_POLARITY_IGNORED:
+	case KVM_CAP_VCPU_ATTRIBUTES:
+	case KVM_CAP_SYS_ATTRIBUTES:
+	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
 	case KVM_CAP_VAPIC:
 	case KVM_CAP_X86_USER_SPACE_MSR:
 	case KVM_CAP_X86_MSR_FILTER:
@@ -95,6 +112,8 @@ int vmm_check_extension(struct vmm_vm *vm, unsigned long cap)
 		return sched_info_on();
 	case KVM_CAP_EXIT_HYPERCALL:
 		return HYPERCALL_EXITS;
+	case KVM_CAP_X86_DISABLE_EXITS:
+		return exits_to_disable();
 	case KVM_CAP_XCRS:
 		return boot_cpu_has(X86_FEATURE_XSAVE);
 	case KVM_CAP_XSAVE2:
@@ -129,11 +148,27 @@ int vmm_check_extension(struct vmm_vm *vm, unsigned long cap)
 	}
 }
 
+static int disable_exits(struct vmm_vm *vm, u64 exits)
+{
+	int r = -EINVAL;
+
+	if (exits & ~(u64)KVM_X86_DISABLE_VALID_EXITS)
+		return -EINVAL;
+	mutex_lock(&vm->lock);
+	if (!vm->created_vcpus) {
+		/* What this CPU cannot leave to a guest goes on exiting: nobody is told. */
+		vm->disabled_exits |= exits & exits_to_disable();
+		r = 0;
+	}
+	mutex_unlock(&vm->lock);
+	return r;
+}
+
 static int enable_split_irqchip(struct vmm_vm *vm, u64 pins)
 {
 	int r;
 
-	if (pins > 24)
+	if (pins > VMM_MAX_IRQ_ROUTES)
 		return -EINVAL;
 	mutex_lock(&vm->lock);
 	r = vmm_irqchip_split(vm, pins);
@@ -213,6 +248,11 @@ int vmm_enable_cap_vm(struct vmm_vm *vm, const struct kvm_enable_cap *cap)
 		if (arg & ~(u64)HYPERCALL_EXITS)
 			return -EINVAL;
 		WRITE_ONCE(vm->hypercall_exits, arg);
+		return 0;
+	case KVM_CAP_X86_DISABLE_EXITS:
+		return disable_exits(vm, arg);
+	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
+		WRITE_ONCE(vm->triple_fault_event, arg);
 		return 0;
 	case KVM_CAP_EXCEPTION_PAYLOAD:
 		WRITE_ONCE(vm->exception_payload, arg);

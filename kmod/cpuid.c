@@ -662,6 +662,9 @@ static void find_paravirtual(struct vmm_vcpu *vcpu)
 		caps->pv = true;
 		caps->pv_base = base;
 		e = vmm_cpuid_find(vcpu, base | 1, 0);
+		/* A kick would not wake a vCPU whose HLT the module does not see. */
+		if (e && (vcpu->vm->disabled_exits & KVM_X86_DISABLE_EXITS_HLT))
+			e->eax &= ~BIT(KVM_FEATURE_PV_UNHALT);
 		caps->pv_features = e ? e->eax : 0;
 		return;
 	}

@@ -274,5 +274,7 @@ int vmm_set_guest_debug(struct vmm_vcpu *vcpu, const struct kvm_guest_debug *dbg
 		rflags |= X86_EFLAGS_TF;
 	vmm_set_rflags(vcpu, rflags);
 	vmm_update_db(vcpu);
+	/* Interrupts may be let through again (KVM_GUESTDBG_BLOCKIRQ). */
+	vmm_make_request(vcpu, VMM_REQ_EVENT);
 	return 0;
 }

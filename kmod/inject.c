@@ -301,6 +301,10 @@ int vmm_inject_pending(struct vmm_vcpu *vcpu)
 		room = false;
 	}
 
+	/* A debugger steps through what it was asked to, not through handlers. */
+	if (unlikely(vcpu->guest_debug & KVM_GUESTDBG_BLOCKIRQ))
+		return 0;
+
 	if (vcpu->nmi_pending) {
 		if (room && vmm_backend.nmi_allowed(vcpu)) {
 			vcpu->nmi_pending--;

@@ -23,6 +23,9 @@
 #define VCPU_LOAD	BIT(5)	/* vcpu->mutex is always held; here the vCPU is loaded, too, and SRCU read-held */
 #define WHEN_DEAD	BIT(6)	/* allowed on a killed VM */
 
+/* KVM's, too: fewer shadow pages than this cannot map an instruction and its operands. */
+#define MIN_MMU_PAGES	64
+
 struct row {
 	unsigned int cmd;
 	unsigned int flags;
@@ -149,6 +152,16 @@ static int dev_mce_cap(void *arg)
 	return 0;
 }
 
+static int dev_has_attr(void *arg)
+{
+	return vmm_dev_has_attr(arg);
+}
+
+static int dev_get_attr(void *arg)
+{
+	return vmm_dev_get_attr(arg);
+}
+
 static const struct row dev_rows[] = {
 	DEV_ROW(KVM_GET_API_VERSION,		ARG_VALUE,	dev_api_version),
 	DEV_ROW(KVM_CREATE_VM,			ARG_VALUE,	dev_create_vm),
@@ -159,6 +172,8 @@ static const struct row dev_rows[] = {
 	DEV_ROW(KVM_GET_MSR_INDEX_LIST,		0,		dev_msr_list),
 	DEV_ROW(KVM_GET_MSR_FEATURE_INDEX_LIST,	0,		dev_feature_msr_list),
 	DEV_ROW(KVM_GET_MSRS,			0,		dev_get_msrs),
+	DEV_ROW(KVM_HAS_DEVICE_ATTR,		ARG_IN,		dev_has_attr),
+	DEV_ROW(KVM_GET_DEVICE_ATTR,		ARG_IN,		dev_get_attr),
 	DEV_ROW(KVM_X86_GET_MCE_CAP_SUPPORTED,	ARG_OUT,	dev_mce_cap),
 };
 
@@ -210,6 +225,28 @@ TYPED(vm, vm_uncoalesce, struct kvm_coalesced_mmio_zone, vmm_coalesced_unregiste
 TYPED(vm, vm_msr_filter, struct kvm_msr_filter, vmm_set_msr_filter)
 TYPED(vm, vm_get_pit2, struct kvm_pit_state2, vmm_pit_get)
 TYPED(vm, vm_set_pit2, struct kvm_pit_state2, vmm_pit_set)
+
+static int vm_get_pit(struct vmm_vm *vm, void *arg)
+{
+	struct kvm_pit_state2 s;
+	int r = vmm_pit_get(vm, &s);
+
+	if (!r)
+		memcpy(arg, s.channels, sizeof(struct kvm_pit_state));
+	return r;
+}
+
+static int vm_set_pit(struct vmm_vm *vm, void *arg)
+{
+	struct kvm_pit_state2 s;
+	int r = vmm_pit_get(vm, &s);	/* the flags stay as they are */
+
+	if (r)
+		return r;
+	memcpy(s.channels, arg, sizeof(struct kvm_pit_state));
+	return vmm_pit_set(vm, &s);
+}
+
 TYPED(vm, vm_set_clock, struct kvm_clock_data, vmm_clock_set)
 
 static int vm_set_tss_addr(struct vmm_vm *vm, void *arg)
@@ -305,6 +342,23 @@ static int vm_get_clock(struct vmm_vm *vm, void *arg)
 	return vmm_clock_get(vm, (struct kvm_clock_data __user *)arg);
 }
 
+/*
+ * The limit is on shadow pages. With two-dimensional paging there are none, whatever
+ * the limit is.
+ */
+static int vm_set_mmu_pages(struct vmm_vm *vm, void *arg)
+{
+	if ((unsigned long)arg < MIN_MMU_PAGES)
+		return -EINVAL;
+	vm->max_mmu_pages = (unsigned long)arg;
+	return 0;
+}
+
+static int vm_get_mmu_pages(struct vmm_vm *vm, void *arg)
+{
+	return vm->max_mmu_pages;
+}
+
 static int vm_set_boot_cpu(struct vmm_vm *vm, void *arg)
 {
 	if (vm->created_vcpus)
@@ -328,7 +382,6 @@ static int vm_stats_fd(struct vmm_vm *vm, void *arg)
 	return vmm_stats_vm_fd(vm);
 }
 
-/* Not shadowing pages, there is nothing to limit; KVM accepts 20 and more. */
 static const struct row vm_rows[] = {
 	VM_ROW(KVM_CHECK_EXTENSION,		ARG_VALUE,			vm_check_extension),
 	VM_ROW(KVM_CREATE_VCPU,			ARG_VALUE,			vm_create_vcpu),
@@ -352,11 +405,15 @@ static const struct row vm_rows[] = {
 	VM_ROW(KVM_IOEVENTFD,			ARG_IN,				vm_ioeventfd),
 	VM_ROW(KVM_CREATE_PIT,			ARG_VALUE | LOCK_VM,		vm_create_pit),
 	VM_ROW(KVM_CREATE_PIT2,			ARG_IN | LOCK_VM,		vm_create_pit2),
+	VM_ROW(KVM_GET_PIT,			ARG_IN | ARG_OUT,		vm_get_pit),
+	VM_ROW(KVM_SET_PIT,			ARG_IN | LOCK_VM,		vm_set_pit),
 	VM_ROW(KVM_GET_PIT2,			ARG_OUT,			vm_get_pit2),
 	VM_ROW(KVM_SET_PIT2,			ARG_IN,				vm_set_pit2),
 	VM_ROW(KVM_REINJECT_CONTROL,		ARG_IN,				vm_reinject_control),
 	VM_ROW(KVM_GET_CLOCK,			0,				vm_get_clock),
 	VM_ROW(KVM_SET_CLOCK,			ARG_IN,				vm_set_clock),
+	VM_ROW(KVM_SET_NR_MMU_PAGES,		ARG_VALUE | LOCK_SLOTS,		vm_set_mmu_pages),
+	VM_ROW(KVM_GET_NR_MMU_PAGES,		ARG_VALUE | LOCK_SLOTS,		vm_get_mmu_pages),
 	VM_ROW(KVM_SET_BOOT_CPU_ID,		ARG_VALUE | LOCK_VM,		vm_set_boot_cpu),
 	VM_ROW(KVM_SET_TSC_KHZ,			ARG_VALUE,			vm_set_tsc_khz),
 	VM_ROW(KVM_GET_TSC_KHZ,			ARG_VALUE,			vm_get_tsc_khz),
@@ -426,6 +483,10 @@ TYPED(vcpu, vcpu_translate, struct kvm_translation, vmm_translate)
 TYPED(vcpu, vcpu_interrupt, struct kvm_interrupt, vmm_user_interrupt)
 TYPED(vcpu, vcpu_vapic_addr, struct kvm_vapic_addr, vmm_set_vapic_addr)
 TYPED(vcpu, vcpu_tpr_access, struct kvm_tpr_access_ctl, vmm_tpr_reporting)
+TYPED(vcpu, vcpu_set_mce, struct kvm_x86_mce, vmm_set_mce)
+TYPED(vcpu, vcpu_has_attr, struct kvm_device_attr, vmm_vcpu_has_attr)
+TYPED(vcpu, vcpu_get_attr, struct kvm_device_attr, vmm_vcpu_get_attr)
+TYPED(vcpu, vcpu_set_attr, struct kvm_device_attr, vmm_vcpu_set_attr)
 TYPED(vcpu, vcpu_enable_cap, struct kvm_enable_cap, vmm_enable_cap_vcpu)
 
 static int vcpu_run(struct vmm_vcpu *vcpu, void *arg)
@@ -573,6 +634,10 @@ static const struct row vcpu_rows[] = {
 	VCPU_ROW(KVM_GET_TSC_KHZ,	ARG_VALUE,			vcpu_get_tsc_khz),
 	VCPU_ROW(KVM_KVMCLOCK_CTRL,	ARG_VALUE | VCPU_LOAD,		vcpu_kvmclock_ctrl),
 	VCPU_ROW(KVM_X86_SETUP_MCE,	ARG_IN | VCPU_LOAD,		vcpu_setup_mce),
+	VCPU_ROW(KVM_X86_SET_MCE,	ARG_IN | VCPU_LOAD,		vcpu_set_mce),
+	VCPU_ROW(KVM_HAS_DEVICE_ATTR,	ARG_IN,				vcpu_has_attr),
+	VCPU_ROW(KVM_GET_DEVICE_ATTR,	ARG_IN,				vcpu_get_attr),
+	VCPU_ROW(KVM_SET_DEVICE_ATTR,	ARG_IN | VCPU_LOAD,		vcpu_set_attr),
 	VCPU_ROW(KVM_SET_VAPIC_ADDR,	ARG_IN | VCPU_LOAD,		vcpu_vapic_addr),
 	VCPU_ROW(KVM_TPR_ACCESS_REPORTING, ARG_IN | ARG_OUT,		vcpu_tpr_access),
 	VCPU_ROW(KVM_ENABLE_CAP,	ARG_IN | VCPU_LOAD,		vcpu_enable_cap),

@@ -30,6 +30,12 @@ int vmm_tpr_reporting(struct vmm_vcpu *vcpu, const struct kvm_tpr_access_ctl *ct
 /* msr_exit.c */
 int vmm_set_msr_filter(struct vmm_vm *vm, const struct kvm_msr_filter *user);
 int vmm_set_msr_exits(struct vmm_vm *vm, u64 mask);
+/* attr.c */
+int vmm_dev_has_attr(const struct kvm_device_attr *attr);
+int vmm_dev_get_attr(const struct kvm_device_attr *attr);
+int vmm_vcpu_has_attr(struct vmm_vcpu *vcpu, const struct kvm_device_attr *attr);
+int vmm_vcpu_get_attr(struct vmm_vcpu *vcpu, const struct kvm_device_attr *attr);
+int vmm_vcpu_set_attr(struct vmm_vcpu *vcpu, const struct kvm_device_attr *attr);
 /* caps.c */
 int vmm_check_extension(struct vmm_vm *vm, unsigned long cap);	/* vm NULL: on /dev/vmm */
 int vmm_enable_cap_vm(struct vmm_vm *vm, const struct kvm_enable_cap *cap);
@@ -54,5 +60,6 @@ int vmm_user_interrupt(struct vmm_vcpu *vcpu, const struct kvm_interrupt *irq);
 int vmm_sync_regs_in(struct vmm_vcpu *vcpu, u64 dirty);
 void vmm_sync_regs_out(struct vmm_vcpu *vcpu, u64 valid);
 int vmm_setup_mce(struct vmm_vcpu *vcpu, u64 cap);
+int vmm_set_mce(struct vmm_vcpu *vcpu, const struct kvm_x86_mce *mce);
 
 #endif /* VMM_IOCTL_H */

@@ -15,7 +15,7 @@
 #include "ioctl.h"
 #include "trace.h"
 
-/* Bytes of a range's bitmap, as KVM: all of the 8,192 MSRs of the SDM's and APM's blocks and more. */
+/* Bytes of a range's bitmap, as KVM: one and a half of the CPU's blocks of 8,192 MSRs. */
 #define MAX_BITMAP	0x600
 
 #define MSR_EXIT_REASONS	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | \

@@ -125,6 +125,9 @@ static bool sregs_valid(struct vmm_vcpu *vcpu, const struct kvm_sregs *s)
 	}
 	if (s->cr4 & vcpu->caps.cr4_reserved)
 		return false;
+	/* What the guest's CPUID lacks is user space's to know; what the CPU lacks cannot be. */
+	if (s->efer & ~vmm_efer_supported())
+		return false;
 	return vmm_backend.cr4_valid(vcpu, s->cr4);
 }
 
@@ -278,6 +281,10 @@ int vmm_get_vcpu_events(struct vmm_vcpu *vcpu, struct kvm_vcpu_events *ev)
 	ev->nmi.pending = vcpu->nmi_pending != 0;
 	ev->nmi.masked = vmm_backend.get_nmi_mask(vcpu);
 	ev->flags |= KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	if (READ_ONCE(vcpu->vm->triple_fault_event)) {
+		ev->triple_fault.pending = vmm_test_request(vcpu, VMM_REQ_TRIPLE_FAULT);
+		ev->flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+	}
 	return 0;
 }
 
@@ -285,7 +292,7 @@ int vmm_set_vcpu_events(struct vmm_vcpu *vcpu, const struct kvm_vcpu_events *ev)
 {
 	const u32 known = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
 			  KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_PAYLOAD |
-			  KVM_VCPUEVENT_VALID_SMM;
+			  KVM_VCPUEVENT_VALID_SMM | KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
 	struct vmm_exception ex = {
 		.injected = ev->exception.injected,
 		.vector = ev->exception.nr,
@@ -308,6 +315,9 @@ int vmm_set_vcpu_events(struct vmm_vcpu *vcpu, const struct kvm_vcpu_events *ev)
 		ex.has_payload = ex.pending && ev->exception_has_payload;
 		ex.payload = ex.has_payload ? ev->exception_payload : 0;
 	}
+	if ((ev->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) &&
+	    !READ_ONCE(vcpu->vm->triple_fault_event))
+		return -EINVAL;
 	if ((ex.injected || ex.pending) && (ex.vector > 31 || ex.vector == NMI_VECTOR))
 		return -EINVAL;
 
@@ -325,6 +335,11 @@ int vmm_set_vcpu_events(struct vmm_vcpu *vcpu, const struct kvm_vcpu_events *ev)
 	vmm_backend.set_nmi_mask(vcpu, ev->nmi.masked);
 	if ((ev->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR) && vcpu->lapic)
 		vcpu->sipi_vector = ev->sipi_vector;
+	if (ev->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) {
+		vmm_check_request(vcpu, VMM_REQ_TRIPLE_FAULT);
+		if (ev->triple_fault.pending)
+			vmm_make_request(vcpu, VMM_REQ_TRIPLE_FAULT);
+	}
 	vmm_make_request(vcpu, VMM_REQ_EVENT);
 	return 0;
 }
@@ -465,5 +480,58 @@ int vmm_setup_mce(struct vmm_vcpu *vcpu, u64 cap)
 		vcpu->mcg_ctl = ~0ull;
 	for (i = 0; i < banks; i++)
 		vcpu->mce_banks[i * 4] = ~0ull;
+	return 0;
+}
+
+/* An error that nobody needs to act upon: no exception, only a note in the bank. */
+static bool is_ucna(const struct kvm_x86_mce *mce)
+{
+	return !mce->mcg_status && (mce->status & MCI_STATUS_UC) &&
+	       !(mce->status & (MCI_STATUS_PCC | MCI_STATUS_S | MCI_STATUS_AR));
+}
+
+/**
+ * vmm_set_mce() - KVM_X86_SET_MCE: a machine check for the guest (SDM 16.3)
+ * @vcpu: loaded, vcpu->mutex held
+ * @mce: the bank and what it is to report
+ *
+ * An uncorrected error raises #MC unless the guest has its reporting disabled, and ends
+ * in shutdown when the guest is handling one already or has not set CR4.MCE.
+ *
+ * Return: 0, or -EINVAL for a bank that is not there or a status that is not valid.
+ */
+int vmm_set_mce(struct vmm_vcpu *vcpu, const struct kvm_x86_mce *mce)
+{
+	unsigned int banks = min_t(unsigned int, vcpu->mcg_cap & 0xff, VMM_MCE_BANKS);
+	bool uncorrected = mce->status & MCI_STATUS_UC;
+	u64 status = mce->status, *bank;
+
+	if (mce->bank >= banks || !(status & MCI_STATUS_VAL))
+		return -EINVAL;
+	bank = &vcpu->mce_banks[array_index_nospec(mce->bank, VMM_MCE_BANKS) * 4];
+	if (!is_ucna(mce)) {
+		if (uncorrected && (bank[0] != ~0ull ||
+				    ((vcpu->mcg_cap & MCG_CTL_P) && vcpu->mcg_ctl != ~0ull)))
+			return 0;
+		if (uncorrected && ((vcpu->mcg_status & MCG_STATUS_MCIP) ||
+				    !(vmm_cr4(vcpu) & X86_CR4_MCE))) {
+			vmm_make_request(vcpu, VMM_REQ_TRIPLE_FAULT);
+			return 0;
+		}
+		/* A corrected error does not overwrite an uncorrected one (SDM 16.3.2.2.1). */
+		if (!uncorrected && (bank[1] & MCI_STATUS_VAL) && (bank[1] & MCI_STATUS_UC)) {
+			bank[1] |= MCI_STATUS_OVER;
+			return 0;
+		}
+		if (bank[1] & MCI_STATUS_VAL)
+			status |= MCI_STATUS_OVER;
+	}
+	bank[1] = status;
+	bank[2] = mce->addr;
+	bank[3] = mce->misc;
+	if (uncorrected)
+		vcpu->mcg_status = mce->mcg_status;
+	if (uncorrected && !is_ucna(mce))
+		vmm_queue_exception(vcpu, MC_VECTOR);
 	return 0;
 }

@@ -49,7 +49,8 @@
 #define VMM_MCE_BANKS		32
 #define VMM_GUESTDBG_VALID	(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | \
 				 KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_USE_SW_BP | \
-				 KVM_GUESTDBG_INJECT_BP | KVM_GUESTDBG_INJECT_DB)
+				 KVM_GUESTDBG_INJECT_BP | KVM_GUESTDBG_INJECT_DB | \
+				 KVM_GUESTDBG_BLOCKIRQ)
 #define VMM_USER_MEM_SLOTS	32764		/* as KVM: SHRT_MAX less its three private ones */
 
 typedef u64 gpa_t;
@@ -268,14 +269,15 @@ struct vmm_vm {
 
 	unsigned long tss_addr;			/* KVM_SET_TSS_ADDR, gpa */
 	u64 identity_map_addr;
+	unsigned int max_mmu_pages;		/* KVM_SET_NR_MMU_PAGES; under slots_lock */
 	u32 bsp_vcpu_id;
 	u32 max_vcpu_ids;			/* [m] 0: not said; final with the first vCPU */
 	struct vmm_msr_filter __rcu *msr_filter;	/* msr_exit.c: read under SRCU, written under lock */
 	u32 msr_exits;				/* KVM_MSR_EXIT_REASON_*: failures for user space */
-	u32 disabled_exits;
+	u32 disabled_exits;			/* KVM_X86_DISABLE_EXITS_*; fixed before the first vCPU */
 	u32 halt_poll_ns;			/* KVM_CAP_HALT_POLL: the most, 0 none */
 	unsigned int last_boosted;		/* index: where directed yield starts to look; racy */
-	bool exit_on_emulation_error, exception_payload, platform_info_hidden;
+	bool exit_on_emulation_error, exception_payload, triple_fault_event, platform_info_hidden;
 	u64 disabled_quirks;
 	u32 hypercall_exits;			/* KVM_CAP_EXIT_HYPERCALL: numbers, as bits */
 	u32 default_tsc_khz;
@@ -552,6 +554,7 @@ int vmm_clock_get(struct vmm_vm *vm, struct kvm_clock_data __user *user);
 int vmm_clock_set(struct vmm_vm *vm, const struct kvm_clock_data *data);
 u64 vmm_guest_tsc(struct vmm_vcpu *vcpu, u64 host_tsc);
 void vmm_guest_tsc_write(struct vmm_vcpu *vcpu, u64 value, bool host);	/* IA32_TSC */
+void vmm_guest_tsc_set_offset(struct vmm_vcpu *vcpu, u64 offset);	/* ticks; user space */
 void vmm_guest_tsc_adjust(struct vmm_vcpu *vcpu, s64 delta);	/* guest wrote IA32_TSC_ADJUST */
 bool vmm_pv_msr(u32 index);			/* one of ours below */
 int vmm_pv_msr_get(struct vmm_vcpu *vcpu, struct vmm_msr *msr);

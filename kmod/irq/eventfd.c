@@ -20,6 +20,9 @@
 #include "vmm.h"
 #include "internal.h"
 
+/* The list is walked with interrupts off: as many as there are GSIs, twice. */
+#define IRQFDS_MAX	8192
+
 /* ---- irqfd --------------------------------------------------------------- */
 
 /* One per GSI with level irqfds: they share the line and its acknowledgement. */
@@ -131,6 +134,7 @@ static void irqfd_deactivate(struct irqfd *irqfd)
 	if (list_empty(&irqfd->link))
 		return;
 	list_del_init(&irqfd->link);
+	irqfd->vm->irqchip.nr_irqfds--;
 	queue_work(shutdown_wq, &irqfd->shutdown);
 }
 
@@ -188,7 +192,7 @@ static int irqfd_assign(struct vmm_vm *vm, const struct kvm_irqfd *args)
 	struct irqfd *irqfd, *other;
 	struct file *file;
 	__poll_t events;
-	int ret, idx;
+	int ret = 0, idx;
 
 	/* A split irqchip's lines are user space's to resample. */
 	if (mode == VMM_IRQCHIP_NONE || (resample && mode != VMM_IRQCHIP_FULL))
@@ -230,14 +234,20 @@ static int irqfd_assign(struct vmm_vm *vm, const struct kvm_irqfd *args)
 	idx = srcu_read_lock(&vm->irq_srcu);
 	spin_lock_irq(&chip->irqfds_lock);
 	list_for_each_entry(other, &chip->irqfds, link) {
-		if (other->eventfd != irqfd->eventfd)
-			continue;
+		if (other->eventfd == irqfd->eventfd) {
+			ret = -EBUSY;
+			break;
+		}
+	}
+	if (!ret && chip->nr_irqfds >= IRQFDS_MAX)
+		ret = -ENOSPC;
+	if (ret) {
 		spin_unlock_irq(&chip->irqfds_lock);
 		srcu_read_unlock(&vm->irq_srcu, idx);
-		ret = -EBUSY;
 		goto fail;
 	}
 	list_add_tail(&irqfd->link, &chip->irqfds);
+	chip->nr_irqfds++;
 	spin_unlock_irq(&chip->irqfds_lock);
 
 	events = vfs_poll(file, &irqfd->table);
@@ -284,7 +294,7 @@ static int irqfd_deassign(struct vmm_vm *vm, const struct kvm_irqfd *args)
  * @args: from user space
  *
  * Return: 0; -EINVAL (flags, no irqchip, not an eventfd, GSI), -EBADF, -EBUSY (the
- * eventfd drives a GSI already), -ENOMEM.
+ * eventfd drives a GSI already), -ENOSPC (too many), -ENOMEM.
  */
 int vmm_irqfd(struct vmm_vm *vm, const struct kvm_irqfd *args)
 {

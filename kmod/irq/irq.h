@@ -41,6 +41,7 @@ struct vmm_irqchip {
 	bool x2apic_format, disable_broadcast_quirk;	/* KVM_CAP_X2APIC_API */
 	struct list_head irqfds;		/* eventfd.c, under irqfds_lock */
 	spinlock_t irqfds_lock;			/* taken with interrupts off */
+	unsigned int nr_irqfds;			/* likewise */
 	struct list_head resamplers;		/* eventfd.c, under vm->irq_lock */
 	struct list_head ioeventfds;		/* eventfd.c, under vm->slots_lock */
 	struct list_head ack_notifiers;		/* route.c: irq_srcu, written under vm->irq_lock */

@@ -69,6 +69,17 @@ static u64 ns_to_ticks(u64 ns, u64 khz)
 	return ms * khz + div_u64((ns - ms * 1000000) * khz, 1000000);
 }
 
+/* What later writes are held against; vm->clock_lock is held. */
+static void begin_epoch(struct vmm_vcpu *vcpu, u64 offset, u64 value, u64 now)
+{
+	struct vmm_vm *vm = vcpu->vm;
+
+	vm->tsc_offset = offset;
+	vm->tsc_write_khz = vcpu->kvmclock->tsc_hw_khz;
+	vm->tsc_write_ns = now;
+	vm->tsc_write_value = value;
+}
+
 /*
  * Give the TSC a value. A write of 0, or of what an earlier write has become by now,
  * joins the vCPU to the offset that write established; anything else starts anew.
@@ -95,12 +106,31 @@ static void synchronize(struct vmm_vcpu *vcpu, u64 value)
 		offset = vm->tsc_offset;
 	else	/* CPUs disagree: the same value, not the same offset, means in step. */
 		offset = (joins ? expected : value) - scale(kc, rdtsc());
-	if (!joins) {
-		vm->tsc_offset = offset;
-		vm->tsc_write_khz = kc->tsc_hw_khz;
-		vm->tsc_write_ns = now;
-		vm->tsc_write_value = value;
-	}
+	if (!joins)
+		begin_epoch(vcpu, offset, value, now);
+	WRITE_ONCE(vcpu->tsc_offset, offset);
+	WRITE_ONCE(vm->clock_stale, true);
+	raw_spin_unlock_irqrestore(&vm->clock_lock, flags);
+
+	vmm_tsc_push(vcpu);
+	vmm_make_request(vcpu, VMM_REQ_CLOCK_UPDATE);
+}
+
+/**
+ * vmm_guest_tsc_set_offset() - user space says what is between the (scaled) host TSC and the guest's
+ * @vcpu: loaded, vcpu->mutex held
+ * @offset: ticks; vCPUs given the same are in step
+ */
+void vmm_guest_tsc_set_offset(struct vmm_vcpu *vcpu, u64 offset)
+{
+	struct vmm_kvmclock *kc = vcpu->kvmclock;
+	struct vmm_vm *vm = vcpu->vm;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&vm->clock_lock, flags);
+	vmm_tsc_adopt_resume(vm);
+	if (vm->tsc_write_khz != kc->tsc_hw_khz || vm->tsc_offset != offset)
+		begin_epoch(vcpu, offset, scale(kc, rdtsc()) + offset, vmm_host_ns());
 	WRITE_ONCE(vcpu->tsc_offset, offset);
 	WRITE_ONCE(vm->clock_stale, true);
 	raw_spin_unlock_irqrestore(&vm->clock_lock, flags);

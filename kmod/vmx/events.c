@@ -10,6 +10,17 @@ static u32 interruptibility(void)
 	return vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
 }
 
+/*
+ * With HLT exits disabled the guest may be in the HLT state, into which only some
+ * events may be injected (SDM 27.3.1.5). All of them end it, as real ones do.
+ */
+static void leave_hlt(struct vmm_vcpu *vcpu)
+{
+	if (unlikely(vcpu->vm->disabled_exits & KVM_X86_DISABLE_EXITS_HLT) &&
+	    vmcs_read(GUEST_ACTIVITY_STATE) == GUEST_ACTIVITY_HLT)
+		vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+}
+
 /**
  * vmx_inject_exception() - deliver vcpu->exception at the next entry
  * @vcpu: loaded
@@ -34,6 +45,7 @@ void vmx_inject_exception(struct vmm_vcpu *vcpu)
 		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, (u16)ex->error_code);
 	}
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, info);
+	leave_hlt(vcpu);
 }
 
 /**
@@ -51,6 +63,7 @@ void vmx_inject_irq(struct vmm_vcpu *vcpu)
 		info |= INTR_TYPE_EXT_INTR;
 	}
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, info);
+	leave_hlt(vcpu);
 }
 
 /**
@@ -61,6 +74,7 @@ void vmx_inject_nmi(struct vmm_vcpu *vcpu)
 {
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD,
 		   INTR_INFO_VALID_MASK | INTR_TYPE_NMI_INTR | X86_TRAP_NMI);
+	leave_hlt(vcpu);
 }
 
 /**

@@ -349,12 +349,20 @@ void vmx_msr_bitmap_init(struct vmx_vcpu *vmx)
 		MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
 		MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
 	};
+	/* ... and, for a guest that owns its CPU, how long that was in its C-states. */
+	static const u32 residency[] = {
+		MSR_CORE_C1_RES, MSR_CORE_C3_RESIDENCY, MSR_CORE_C6_RESIDENCY,
+		MSR_CORE_C7_RESIDENCY,
+	};
 	int i;
 
 	memset(vmx->msr_bitmap, 0xff, PAGE_SIZE);
 	for (i = 0; i < ARRAY_SIZE(direct); i++)
 		vmx_msr_intercept(&vmx->vcpu, direct[i], false, false);
 	vmx_msr_intercept(&vmx->vcpu, MSR_IA32_TSC, false, true);
+	if (vmx->vcpu.vm->disabled_exits & KVM_X86_DISABLE_EXITS_CSTATE)
+		for (i = 0; i < ARRAY_SIZE(residency); i++)
+			vmx_msr_intercept(&vmx->vcpu, residency[i], false, true);
 }
 
 /**
