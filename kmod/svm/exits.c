@@ -253,6 +253,12 @@ void svm_normalise_exit(struct svm_vcpu *svm)
 	case (u64)SVM_EXIT_ERR:
 		exit->reason = VMM_EXIT_FAIL_ENTRY;
 		exit->qual = (u32)code;
+		/*
+		 * QEMU's emulator writes back what it had not loaded yet: int_ctl is 0. The
+		 * next entry without V_INTR_MASKING would leave the host's interrupts to the
+		 * guest's IF.
+		 */
+		vmcb->int_ctl |= svm_int_ctl();
 		break;
 	default:
 		exit->reason = VMM_EXIT_UNKNOWN;

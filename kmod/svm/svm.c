@@ -327,10 +327,7 @@ static void svm_vcpu_reset(struct vmm_vcpu *vcpu, bool init)
 	vmcb->iopm_pa = svm_iopm_pa;
 	vmcb->msrpm_pa = __sme_pa(svm->msrpm);
 	vmcb->nested_ctl = NESTED_CTL_NP;
-	vmcb->int_ctl = V_INTR_MASKING;
-	/* Without nested SVM the guest's GIF is always set; STGI and CLGI stay #UD. */
-	if (svm_features.vgif)
-		vmcb->int_ctl |= V_GIF | V_GIF_ENABLE;
+	vmcb->int_ctl = svm_int_ctl();
 	vmcb->efer = EFER_SVME;
 	vmcb->dr6 = DR6_FIXED_1;
 	vmcb->dr7 = DR7_FIXED_1;
@@ -693,7 +690,7 @@ static void svm_dump(struct vmm_vcpu *vcpu)
 	pr_err("  exit %llx info1 %016llx info2 %016llx intinfo %08x:%08x next_rip %llx\n",
 	       v->exit_code, v->exit_info1, v->exit_info2, v->exit_int_info, v->exit_int_error,
 	       v->next_rip);
-	pr_err("  intercepts %6ph\n", v->intercept);
+	pr_err("  intercepts %*ph\n", (int)sizeof(v->intercept), v->intercept);
 	pr_err("  asid %u tlb %u int_ctl %08x int_state %llx event_inj %08x clean %x ncr3 %llx tsc %llx\n",
 	       v->asid, v->tlb_control, v->int_ctl, v->int_state, v->event_inj, v->clean,
 	       v->nested_cr3, v->tsc_offset);

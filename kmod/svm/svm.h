@@ -80,6 +80,13 @@ struct svm_features {
 };
 extern struct svm_features svm_features;
 
+/* The bits of int_ctl that are always set. */
+static inline u32 svm_int_ctl(void)
+{
+	/* Without nested SVM the guest's GIF is always set; STGI and CLGI stay #UD. */
+	return V_INTR_MASKING | (svm_features.vgif ? V_GIF | V_GIF_ENABLE : 0);
+}
+
 static inline void svm_dirty(struct svm_vcpu *svm, u32 clean_bits)
 {
 	svm->vmcb->clean &= ~clean_bits;
