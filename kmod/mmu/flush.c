@@ -49,10 +49,11 @@ static void flush_assert_free(struct vmm_vm *vm, u64 flush)
 
 	vmm_for_each_vcpu(i, vcpu, vm) {
 		/* One with the request set is on its way in or out and will notice it. */
-		if (smp_load_acquire(&vcpu->mode) != VMM_IN_GUEST ||
-		    READ_ONCE(vcpu->mmu.flush_seen) >= flush)
+		if (vmm_test_request(vcpu, VMM_REQ_TLB_FLUSH))
 			continue;
-		WARN_ONCE(!vmm_test_request(vcpu, VMM_REQ_TLB_FLUSH) &&
+		/* It has taken the request; by the time it enters it has noted the flush. */
+		smp_rmb();
+		WARN_ONCE(smp_load_acquire(&vcpu->mode) == VMM_IN_GUEST &&
 			  READ_ONCE(vcpu->mmu.flush_seen) < flush,
 			  "vmm: vCPU %d in the guest with flush %llu, memory freed under %llu\n",
 			  vcpu->id, vcpu->mmu.flush_seen, flush);
