@@ -44,7 +44,7 @@ $(B)/lab/%/release:
 	@$(LAB)/fetch kernel $*
 
 $(B)/kmod/%/vmm.ko: $(B)/lab/%/release FORCE
-	+@scripts/build-kmod $* $(B)/lab/$*/headers VMM_WERROR=y $(if $(filter debug,$*),VMM_DEBUG=y)
+	+@scripts/build-kmod $* $(B)/lab/$*/headers VMM_WERROR=y $(if $(filter debug,$*),VMM_DEBUG=y UBSAN_SANITIZE=y)
 
 sparse: $(B)/lab/6.1/release
 	+@scripts/build-kmod sparse $(B)/lab/6.1/headers C=2 CF="-Wsparse-error"
