@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Programs of the boot tests; but for stamp they run in the guest and are static.
 
-BOOT_GUEST := $(B)/boot/timekeep $(B)/boot/smpwork $(B)/boot/pvload
+BOOT_GUEST := $(B)/boot/timekeep $(B)/boot/smpwork $(B)/boot/pvload $(B)/boot/stress
 BOOT_PROGRAMS := $(BOOT_GUEST) $(B)/boot/stamp
 check-programs: $(BOOT_PROGRAMS) $(B)/guest/initrd.img
 

@@ -23,4 +23,4 @@ for lane in svm vmx; do
 done
 
 # More vCPUs than the host has CPUs. Bochs is fast enough for one CPU only.
-boot_row svm 6.1 2 smp:6.1:2 smp:6.12:4
+boot_row svm 6.1 2 smp:6.1:2 smp:6.12:4 stress:6.1:4:30
