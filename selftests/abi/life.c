@@ -5,6 +5,9 @@
  *
  *	life DEVICE			run until killed
  *	life DEVICE SECONDS		run so long; exit status 0 when all made progress
+ *	life DEVICE exec|fork|close	run for a part of a second, then end so: exec another
+ *					program; leave the descriptors to a child; close them in
+ *					any order while the vCPUs run
  *	life DEVICE create		create a VM and a vCPU; prints "created" or the errno
  *	life DEVICE hold		the same, and keep them until standard input ends
  */
@@ -23,7 +26,7 @@
 static struct vm *vm;
 static int irq, doorbell;
 static uint8_t *heap;
-static volatile bool stop;
+static volatile bool stop, closing;
 static volatile uint64_t rounds[2], doorbells;
 
 static void eoi(struct frame *f)
@@ -74,6 +77,8 @@ static void *run(void *arg)
 		if (ioctl(vm->vcpu[i], KVM_RUN, 0) < 0) {
 			if (errno == EINTR || errno == EAGAIN)
 				continue;
+			if (closing)	/* EBADF; EFAULT without its memory */
+				return NULL;
 			fail("KVM_RUN: %s", errno_name(errno));
 		}
 		if (vm->run[i]->exit_reason == KVM_EXIT_IO)
@@ -109,13 +114,55 @@ static void *answer_doorbell(void *arg)
 	return NULL;
 }
 
-static void live(unsigned int seconds)
+/* The VM's descriptors and those it knows, one after the other, in any order. */
+static void close_all(void)
+{
+	int fds[] = { vm->fd, vm->vcpu[0], vm->vcpu[1], irq, doorbell, dev };
+	unsigned int n, i;
+
+	closing = true;
+	for (n = ARRAY_SIZE(fds); n; n--) {
+		i = rand() % n;
+		close(fds[i]);
+		fds[i] = fds[n - 1];
+		usleep(rand() % 3000);
+	}
+}
+
+static void end(const char *how)
+{
+	struct kvm_regs regs;
+	pid_t child;
+
+	srand(getpid());
+	usleep(rand() % 200000);
+	if (!strcmp(how, "exec")) {
+		execl("/proc/self/exe", "life", device, "create", NULL);
+		fail("exec: %s", errno_name(errno));
+	}
+	if (!strcmp(how, "fork")) {
+		child = fork();
+		if (child)
+			_exit(child < 0);
+		/* Another process's VM. */
+		REFUSED(ioctl(vm->fd, KVM_CREATE_VCPU, 2), EIO);
+		REFUSED(ioctl(vm->vcpu[0], KVM_GET_REGS, &regs), EIO);
+	}
+	close_all();
+	if (rand() & 1)
+		munmap(vm->run[0], vm->run_size);
+	munmap(heap, HEAP_SIZE);
+	usleep(1000);
+	_exit(0);
+}
+
+static void live(unsigned int seconds, const char *how)
 {
 	struct kvm_ioeventfd io = { .addr = MMIO, .len = 4 };
 	struct kvm_irqfd irqfd = { .gsi = 5 };
 	struct timespec nap = { .tv_nsec = 3000000 };
 	pthread_t t[4];
-	time_t end;
+	time_t until;
 	int i;
 
 	vm = vm_new(WITH_PIT);
@@ -132,8 +179,10 @@ static void live(unsigned int seconds)
 	CHECK(!pthread_create(&t[1], NULL, run, (void *)1));
 	CHECK(!pthread_create(&t[2], NULL, ring, NULL));
 	CHECK(!pthread_create(&t[3], NULL, answer_doorbell, NULL));
-	end = time(NULL) + seconds;
-	for (i = 0; !seconds || time(NULL) < end; i++) {
+	if (how)
+		end(how);
+	until = time(NULL) + seconds;
+	for (i = 0; !seconds || time(NULL) < until; i++) {
 		nanosleep(&nap, NULL);
 		madvise(heap + (i % 4) * (HEAP_SIZE / 4), HEAP_SIZE / 4, MADV_DONTNEED);
 		if (!(i % 7))
@@ -174,7 +223,7 @@ int main(int argc, char **argv)
 	char c;
 
 	if (argc < 2) {
-		fprintf(stderr, "usage: life DEVICE [SECONDS|create|hold]\n");
+		fprintf(stderr, "usage: life DEVICE [SECONDS|exec|fork|close|create|hold]\n");
 		return 2;
 	}
 	device = argv[1];
@@ -192,6 +241,8 @@ int main(int argc, char **argv)
 			nanosleep(&nap, NULL);
 		return 0;
 	}
-	live(strtoul(what, NULL, 0));
+	if (*what < '0' || *what > '9')
+		live(0, what);
+	live(strtoul(what, NULL, 0), NULL);
 	return 0;
 }

@@ -152,14 +152,53 @@ slab_kib() {
 	awk '$1 == "SUnreclaim:" || $1 == "Percpu:" { n += $2 } END { print n }' /proc/meminfo
 }
 
-kill_some() {	# COUNT
+# A number from 0 to below MAX.
+random() {	# MAX
+	echo $(($(od -An -N2 -tu2 /dev/urandom) * $1 / 65536))
+}
+
+# Start COMMAND and kill it, at a moment of up to MAX us.
+kill_one() {	# MAX COMMAND...
+	max=$1
+	shift
+	"$@" </dev/null >/tmp/life.log 2>&1 &
+	pid=$!
+	usleep "$(random "$max")"
+	kill -9 $pid 2>/dev/null || { echo "it ended by itself:"; cat /tmp/life.log; return 1; }
+	wait $pid 2>/dev/null
+	return 0
+}
+
+# One that ends by itself, in its own way, while its vCPUs run.
+end_one() {	# HOW
+	life /dev/vmm "$1" >/tmp/life.log 2>&1 || { echo "$1:"; cat /tmp/life.log; return 1; }
+	# The child that fork leaves behind.
+	while pidof life >/dev/null; do
+		usleep 2000
+	done
+	grep '^#' /tmp/life.log && return 1
+	return 0
+}
+
+some_lives() {	# COUNT
 	i=0
 	while [ $i -lt "$1" ]; do
-		life /dev/vmm >/tmp/life.log 2>&1 &
-		pid=$!
-		usleep $(($(od -An -N2 -tu2 /dev/urandom) * 3))
-		kill -9 $pid 2>/dev/null || { echo "it ended by itself:"; cat /tmp/life.log; return 1; }
-		wait $pid 2>/dev/null
+		case $((i % 8)) in
+		0) end_one exec || return 1 ;;
+		2) end_one fork || return 1 ;;
+		4) end_one close || return 1 ;;
+		*) kill_one 196000 life /dev/vmm || return 1 ;;
+		esac
+		i=$((i + 1))
+	done
+}
+
+some_guests() {	# COUNT
+	i=0
+	while [ $i -lt "$1" ]; do
+		kill_one 1500000 vmmctl run --device /dev/vmm --kernel /guest/6.1 \
+			--initrd /guest/initrd.img --memory 256M --cpus $((1 + i % 2)) \
+			--cmdline "console=ttyS0 quiet" || return 1
 		i=$((i + 1))
 	done
 }
@@ -167,13 +206,13 @@ kill_some() {	# COUNT
 # What does not come back, within what the kernel itself keeps: 3 MiB for all N.
 # The kernel's count of open files is only as exact as 32 per CPU, each time it is read; a
 # killed VM that stayed would leave five or more.
-nothing_left() {
+nothing_left() {	# some_lives|some_guests
 	# Else free huge pages wait by the dozen on per-CPU lists, which MemFree leaves out.
 	echo 100000 >/proc/sys/vm/percpu_pagelist_high_fraction
 	load || return 1
-	kill_some 10 || return 1
+	"$1" 10 || return 1
 	files0=$(files) free0=$(free_kib) slab0=$(slab_kib)
-	kill_some "$n" || return 1
+	"$1" "$n" || return 1
 	# Memory goes back in its own time (RCU, per-CPU lists): what has leaked never does.
 	for i in 1 2 3 4 5 6 7 8 9 10; do
 		free1=$(free_kib) slab1=$(slab_kib) files1=$(files)
@@ -185,8 +224,15 @@ nothing_left() {
 	cp /tmp/out /tmp/leak
 	[ $((free0 - free1)) -lt 3072 ] && [ $((slab1 - slab0)) -lt 1536 ] &&
 		[ $((files1 - files0)) -lt $((64 * cpus)) ] || return 1
+	if pidof life vmmctl; then
+		echo "still there"
+		return 1
+	fi
 	[ "$(used)" = 0 ] || { echo "use count $(used)"; return 1; }
-	rmmod vmm && loads
+	rmmod vmm || return 1
+	# The module's threads went with it.
+	ps | grep '[[]vmm' && return 1
+	loads
 }
 
 runs() {
@@ -227,7 +273,7 @@ hotplug_idle() {
 	loads
 }
 
-echo "1..12"
+echo "1..13"
 check "loads, works, unloads" loads
 check "and again" loads
 check "backend=$other on this CPU is refused, with one line" refuses "$missing" "backend=$other"
@@ -237,8 +283,14 @@ check "a second insmod is refused, the first module works on" twice
 check "rmmod is refused while a VM lives" rmmod_refused
 check "KVM and vmm keep out of each other's way" with_kvm
 check "two vCPUs, timers, irqfd and ioeventfd for 2 s" runs
-check "$n VMs killed: nothing stays" nothing_left
+check "$n VMs killed, or ended in other ways: nothing stays" nothing_left some_lives
 [ ! -e /tmp/leak ] || sed 's/^/# /' /tmp/leak
+if [ -e /guest/6.1 ]; then
+	check "$n stock guests killed: nothing stays" nothing_left some_guests
+	[ ! -e /tmp/leak ] || sed 's/^/# /' /tmp/leak
+else
+	skip "$n stock guests killed: nothing stays" "no guest here"
+fi
 if [ "$cpus" -gt 1 ]; then
 	check "a CPU goes and comes 20 times under a running VM" hotplug
 	check "a CPU goes and comes while no VM lives" hotplug_idle
