@@ -69,6 +69,7 @@ extern const struct row system_rows[], state_rows[], memory_rows[], irq_rows[], 
 extern const char *device;
 extern int dev;			/* the device, open */
 extern bool on_kvm, amd, tcg;	/* tcg: this host runs in QEMU's emulator */
+void identify(void);		/* sets amd and tcg; run_rows() calls it */
 
 void answer(const char *key, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Answer with what a system call returned: its value, or the errno's name. */

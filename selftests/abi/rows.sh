@@ -8,34 +8,43 @@ abi_row() {	# LANE KERNEL
 		--add selftests/abi/differences:/differences -- both
 }
 
-lifetime_row() {	# LANE CPUS COUNT
+lifetime_row() {	# LANE CPUS COUNT [LAB-OPTION...]
 	row "$1" "lifetime-$1" "$lab" --host "$1" --cpus "$2" --load none --timeout 900 \
-		--add "$B/abi/life" --add selftests/abi/lifetime.sh -- lifetime.sh "$3"
+		"${@:4}" --add "$B/abi/life" --add selftests/abi/lifetime.sh -- lifetime.sh "$3"
 }
 
-row vmx hostile-vmx "$lab" --host vmx --load vmm --timeout 900 \
-	--add "$B/abi/hostile" -- hostile /dev/vmm 30 0
-# Random guest state aborts QEMU's TCG now and then, on KVM as on vmm: by itself this row
-# says little of vmm.
-if [ -n "${VMM_CHECK_OPEN-}" ]; then
-	row svm hostile-svm "$lab" --host svm --load vmm --timeout 900 \
-		--add "$B/abi/hostile" -- hostile /dev/vmm 30 0
-fi
+# What lifetime.sh needs to kill stock guests, too.
+guests=(--add "$B/vmmctl/vmmctl" --add "$B/lab/6.1/vmlinuz:/guest/6.1"
+	--add "$B/guest/initrd.img:/guest/initrd.img")
+
 for lane in svm vmx; do
+	row "$lane" "hostile-$lane" "$lab" --host "$lane" --load vmm --timeout 900 \
+		--add "$B/abi/hostile" -- hostile /dev/vmm 30 "${VMM_HOSTILE_SEED:-1}"
 	abi_row "$lane" 6.1
 	row "$lane" "bringup-$lane" "$lab" --host "$lane" --load vmm --timeout 300 \
 		--add "$B/abi/bringup" -- bringup /dev/vmm
 done
 abi_row svm 6.12
-lifetime_row svm 2 100
+lifetime_row svm 2 100 "${guests[@]}"
 lifetime_row vmx 1 20
 
 # The debugging kernel takes 10 minutes to build: where somebody did, it is used.
+debug_row() {	# NAME LAB-OPTION...
+	row svm "$1" sh -c 'make -s build/kmod/debug/vmm.ko && exec "$@"' sh \
+		"$lab" --host svm --kernel debug --timeout 2400 "${@:2}"
+}
+
 if [ -e "$B/lab/debug/vmlinuz" ]; then
-	row svm slow-hostile-debug sh -c 'make -s build/kmod/debug/vmm.ko && exec "$@"' sh \
-		"$lab" --host svm --kernel debug --load vmm --timeout 1500 \
-		--add "$B/abi/hostile" --add "$B/abi/abi" -- \
-		sh -c 'hostile /dev/vmm 120 0; a=$?; abi /dev/vmm && exit $a'
-	row svm slow-lifetime-debug "$lab" --host svm --kernel debug --cpus 2 --load none \
-		--timeout 1500 --add "$B/abi/life" --add selftests/abi/lifetime.sh -- lifetime.sh 200
+	debug_row slow-hostile-debug --cpus 2 --load vmm --leaks --add "$B/abi/hostile" \
+		-- hostile /dev/vmm 120 "${VMM_HOSTILE_SEED:-1}"
+	debug_row slow-abi-debug --cpus 2 --load vmm --leaks --add "$B/abi/abi" --add "$B/abi/bringup" \
+		-- sh -c 'bringup /dev/vmm >/tmp/bringup || { cat /tmp/bringup; exit 1; }; abi /dev/vmm'
+	debug_row slow-lifetime-debug --cpus 2 --memory 2048 --load none --leaks "${guests[@]}" \
+		--add "$B/abi/life" --add selftests/abi/lifetime.sh -- lifetime.sh 100
+	debug_row slow-stress-debug --cpus 2 --memory 2048 --load vmm --leaks "${guests[@]}" \
+		--add "$B/boot/stamp" --add selftests/boot/boot \
+		-- boot /dev/vmm smp:6.1:4 stress:6.1:4:300
+else
+	row svm slow-debug printf '1..1\nok 1 - debugging kernel # SKIP %s\n' \
+		"selftests/lab/fetch kernel debug builds it"
 fi
