@@ -154,4 +154,6 @@ qemu_command() {
 		-chardev "socket,id=in,fd=@in@" -serial chardev:in
 		-chardev "socket,id=out,fd=@out@" -device "isa-debugcon,iobase=0xe9,chardev=out"
 		-kernel "$LAB/$kernel/vmlinuz" -initrd "$dir/initrd" -append "$(cmdline)")
+	# shellcheck disable=SC2206	# words
+	emulator+=(${LAB_QEMU-})
 }
