@@ -62,7 +62,7 @@ struct row {
 };
 
 extern const struct row system_rows[], state_rows[], memory_rows[], irq_rows[], guest_rows[],
-			pv_rows[], pv_apf_rows[], host_rows[], optin_rows[], more_rows[];
+			pv_rows[], pv_apf_rows[], host_rows[], optin_rows[], more_rows[], mmio_rows[];
 
 /* ---- rows ---------------------------------------------------------------------- */
 
