@@ -40,6 +40,9 @@ enum need { NEED_NOTHING, NEED_MMIO_READ, NEED_PIO_IN };
  * @hint_access: VMM_ACCESS_* the CPU has checked there
  * @halt: HLT was executed
  * @tpr_lowered: CR8 was lowered, and user space holds the LAPIC
+ * @mov_reg: insn.c: register that a load from a device goes to
+ * @mov_size: bytes of that load
+ * @mov_merge: the rest of the register keeps its value
  * @trap: RFLAGS.TF was set when the instruction began
  */
 struct vmm_emulation {
@@ -59,6 +62,8 @@ struct vmm_emulation {
 	bool pio_in_valid, pio_out;
 	u64 hint_la, hint_gpa;
 	u32 hint_access;
+	u8 mov_reg, mov_size;
+	bool mov_merge;
 	bool halt, tpr_lowered, trap;
 };
 

@@ -6,6 +6,7 @@
  * handlers.c.
  */
 #include <linux/entry-kvm.h>
+#include <linux/hw_breakpoint.h>
 #include <linux/kvm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/stat.h>
@@ -162,7 +163,8 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 		vcpu->run->fail_entry.cpu = raw_smp_processor_id();
 		return 0;
 	}
-	vmm_mmu_load(vcpu);
+	if (unlikely(vcpu->mmu.loaded_root != vm->mmu.root_pa))
+		vmm_mmu_load(vcpu);
 	vmm_backend.prepare_switch(vcpu);
 	local_irq_disable();
 	srcu_read_unlock(&vm->srcu, *srcu);
@@ -183,7 +185,8 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 	if (trace_vmm_entry_enabled())
 		trace_vmm_entry(vcpu->id, vmm_rip(vcpu));
 	vmm_fpu_enter(vcpu);
-	vmm_debug_enter(vcpu);
+	if (unlikely(vcpu->db_loaded))
+		vmm_debug_enter(vcpu);
 	guest_timing_enter_irqoff();
 	vmm_flush_assert_entry(vcpu);
 	vcpu->launched_once = true;
@@ -191,7 +194,8 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 	vmm_backend.run(vcpu);
 
 	start = rdtsc();
-	vmm_debug_exit(vcpu);
+	if (unlikely(vcpu->db_loaded || hw_breakpoint_active()))
+		vmm_debug_exit(vcpu);
 	vmm_fpu_exit(vcpu);
 	smp_store_mb(vcpu->mode, VMM_OUTSIDE_GUEST);
 	vcpu->stats.exits++;
@@ -208,7 +212,7 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 	preempt_enable();
 
 	*srcu = srcu_read_lock(&vm->srcu);
-	if (vcpu->pv_eoi)
+	if (unlikely(vcpu->pv_eoi_offered))
 		vmm_pv_eoi_sync_from(vcpu);
 	if (unlikely(vcpu->vapic))
 		vmm_vapic_sync_from(vcpu);
@@ -432,6 +436,7 @@ static int resume(struct vmm_vcpu *vcpu, int *srcu)
 		int (*complete)(struct vmm_vcpu *vcpu) = vcpu->io.complete;
 
 		vcpu->io.complete = NULL;
+		vmm_fpu_load(vcpu);
 		r = complete(vcpu);
 		if (r <= 0)
 			return r;
@@ -439,6 +444,7 @@ static int resume(struct vmm_vcpu *vcpu, int *srcu)
 	if (READ_ONCE(vcpu->run->immediate_exit))
 		return -EINTR;
 	vcpu->resume_work_deadline = 0;
+	vmm_fpu_load(vcpu);
 	return run_loop(vcpu, srcu);
 }
 
@@ -479,7 +485,6 @@ int vmm_vcpu_run(struct vmm_vcpu *vcpu)
 	vcpu->run->flags = 0;
 	vmm_note_thread(vcpu);
 	vmm_vcpu_load(vcpu);
-	vmm_fpu_load(vcpu);
 	srcu = srcu_read_lock(&vm->srcu);
 
 	if (READ_ONCE(vm->dead))

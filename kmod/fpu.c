@@ -70,20 +70,26 @@ void vmm_fpu_destroy(struct vmm_vcpu *vcpu)
 }
 
 /**
- * vmm_fpu_load() - the thread takes the guest's registers
- * @vcpu: its thread, at the start of KVM_RUN; preemptible
+ * vmm_fpu_load() - the thread takes the guest's registers, if it has not got them
+ * @vcpu: its thread, in KVM_RUN; preemptible
  */
 void vmm_fpu_load(struct vmm_vcpu *vcpu)
 {
+	if (vcpu->fpu_loaded)
+		return;
+	vcpu->fpu_loaded = true;
 	fpu_swap_kvm_fpstate(&vcpu->fpu, true);
 }
 
 /**
- * vmm_fpu_put() - the thread gets its own registers back
+ * vmm_fpu_put() - the thread gets its own registers back, if vmm_fpu_load() took them
  * @vcpu: its thread, at the end of KVM_RUN; preemptible
  */
 void vmm_fpu_put(struct vmm_vcpu *vcpu)
 {
+	if (!vcpu->fpu_loaded)
+		return;
+	vcpu->fpu_loaded = false;
 	fpu_swap_kvm_fpstate(&vcpu->fpu, false);
 	vcpu->stats.fpu_reload++;
 }

@@ -29,15 +29,19 @@ static __always_inline void guest_timing_exit_irqoff(void)
 /*
  * Interrupts off. From here to guest_state_exit_irqoff() only noinstr code may run;
  * the guest may run with interrupts on, which is what lockdep is told.
+ *
+ * @quiescent: tell RCU that this CPU holds no reference. To do so at every entry would
+ * cost more than many an exit; after each host interrupt is as often as RCU asks. (A CPU
+ * whose ticks all fall outside the guest gets need_resched from RCU in time.)
  */
-static __always_inline void guest_state_enter_irqoff(void)
+static __always_inline void guest_state_enter_irqoff(bool quiescent)
 {
 	instrumentation_begin();
 	trace_hardirqs_on_prepare();
 	lockdep_hardirqs_on_prepare();
 	instrumentation_end();
 
-	if (!context_tracking_guest_enter()) {
+	if (!context_tracking_guest_enter() && quiescent) {
 		instrumentation_begin();
 		rcu_note_context_switch(false);
 		instrumentation_end();

@@ -52,7 +52,7 @@ int vmm_skip_instruction(struct vmm_vcpu *vcpu)
 	int len = vcpu->exit.insn_len;
 
 	if (!len) {
-		len = vmm_decode_length(vcpu);
+		len = vmm_insn_length(vcpu) ?: vmm_decode_length(vcpu);
 		if (!len)
 			return vmm_emulate(vcpu, VMM_INVALID_GPA, VMM_EMUL_SKIP);
 	}
@@ -170,7 +170,7 @@ static int handle_cr_write(struct vmm_vcpu *vcpu)
 	unsigned long value;
 	int fault;
 
-	if (!vcpu->exit.cr.decoded)
+	if (!vcpu->exit.cr.decoded && !vmm_insn_mov_cr(vcpu, true))
 		return vmm_emulate(vcpu, VMM_INVALID_GPA, 0);
 	value = vmm_reg(vcpu, vcpu->exit.cr.gpr);
 	if (!vmm_64bit_mode(vcpu))
@@ -208,7 +208,7 @@ static int handle_cr_read(struct vmm_vcpu *vcpu)
 {
 	unsigned long value;
 
-	if (!vcpu->exit.cr.decoded)
+	if (!vcpu->exit.cr.decoded && !vmm_insn_mov_cr(vcpu, false))
 		return vmm_emulate(vcpu, VMM_INVALID_GPA, 0);
 	switch (vcpu->exit.cr.nr) {
 	case 0:
@@ -286,15 +286,18 @@ static int handle_memory(struct vmm_vcpu *vcpu)
 		return 0;
 	}
 	vcpu->stats.pf_mmio++;
-	return vmm_emulate(vcpu, gpa, 0);
+	return vmm_insn_mmio(vcpu, gpa, &r) ? r : vmm_emulate(vcpu, gpa, 0);
 }
 
 static int handle_mmio(struct vmm_vcpu *vcpu)
 {
+	u64 gpa = vcpu->exit.memory.gpa;
+	int r;
+
 	if (vcpu->exit.in_delivery)
 		return vmm_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV);
 	vcpu->stats.pf_mmio++;
-	return vmm_emulate(vcpu, vcpu->exit.memory.gpa, 0);
+	return vmm_insn_mmio(vcpu, gpa, &r) ? r : vmm_emulate(vcpu, gpa, 0);
 }
 
 /* ---- events ---------------------------------------------------------------------------- */

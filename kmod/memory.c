@@ -343,18 +343,6 @@ struct vmm_slot *vmm_vcpu_find_slot(struct vmm_vcpu *vcpu, u64 gfn)
 	return slot;
 }
 
-/**
- * vmm_gfn_to_hva() - The host address of a guest frame.
- * @slot: contains @gfn
- * @gfn: guest frame
- */
-unsigned long vmm_gfn_to_hva(struct vmm_slot *slot, u64 gfn)
-{
-	u64 offset = array_index_nospec(gfn - slot->base_gfn, slot->npages);
-
-	return slot->userspace_addr + (offset << PAGE_SHIFT);
-}
-
 /* ---- the door ------------------------------------------------------------ */
 
 /*

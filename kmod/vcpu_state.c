@@ -10,22 +10,21 @@
 #include "vmm.h"
 #include "ioctl.h"
 
-static const enum vmm_reg user_order[] = {
-	VMM_RAX, VMM_RBX, VMM_RCX, VMM_RDX, VMM_RSI, VMM_RDI, VMM_RSP, VMM_RBP,
-	VMM_R8, VMM_R9, VMM_R10, VMM_R11, VMM_R12, VMM_R13, VMM_R14, VMM_R15,
-	VMM_RIP, VMM_RFLAGS,
-};
-
-/* struct kvm_regs is the same registers in user_order. */
-static_assert(sizeof(struct kvm_regs) == ARRAY_SIZE(user_order) * sizeof(u64));
-
 int vmm_get_regs(struct vmm_vcpu *vcpu, struct kvm_regs *regs)
 {
-	u64 *out = (u64 *)regs;
+	unsigned long missing = ~vcpu->avail & (BIT(VMM_NR_REGS) - 1);
+	const unsigned long *r = vcpu->regs;
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(user_order); i++)
-		out[i] = vmm_reg(vcpu, user_order[i]);
+	for_each_set_bit(i, &missing, VMM_NR_REGS)
+		vmm_backend.cache_reg(vcpu, i);
+	*regs = (struct kvm_regs) {
+		.rax = r[VMM_RAX], .rbx = r[VMM_RBX], .rcx = r[VMM_RCX], .rdx = r[VMM_RDX],
+		.rsi = r[VMM_RSI], .rdi = r[VMM_RDI], .rsp = r[VMM_RSP], .rbp = r[VMM_RBP],
+		.r8 = r[VMM_R8], .r9 = r[VMM_R9], .r10 = r[VMM_R10], .r11 = r[VMM_R11],
+		.r12 = r[VMM_R12], .r13 = r[VMM_R13], .r14 = r[VMM_R14], .r15 = r[VMM_R15],
+		.rip = r[VMM_RIP], .rflags = r[VMM_RFLAGS],
+	};
 	/* While single-stepping for user space the trap flag is not the guest's. */
 	if (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)
 		regs->rflags &= ~(u64)X86_EFLAGS_TF;
@@ -34,11 +33,17 @@ int vmm_get_regs(struct vmm_vcpu *vcpu, struct kvm_regs *regs)
 
 int vmm_set_regs(struct vmm_vcpu *vcpu, const struct kvm_regs *regs)
 {
-	const u64 *in = (const u64 *)regs;
-	int i;
+	unsigned long *r = vcpu->regs;
 
-	for (i = 0; i < ARRAY_SIZE(user_order); i++)
-		vmm_set_reg(vcpu, user_order[i], in[i]);
+	r[VMM_RAX] = regs->rax, r[VMM_RBX] = regs->rbx, r[VMM_RCX] = regs->rcx;
+	r[VMM_RDX] = regs->rdx, r[VMM_RSI] = regs->rsi, r[VMM_RDI] = regs->rdi;
+	r[VMM_RSP] = regs->rsp, r[VMM_RBP] = regs->rbp;
+	r[VMM_R8] = regs->r8, r[VMM_R9] = regs->r9, r[VMM_R10] = regs->r10;
+	r[VMM_R11] = regs->r11, r[VMM_R12] = regs->r12, r[VMM_R13] = regs->r13;
+	r[VMM_R14] = regs->r14, r[VMM_R15] = regs->r15;
+	r[VMM_RIP] = regs->rip;
+	vcpu->avail |= BIT(VMM_NR_REGS) - 1;
+	vcpu->dirty |= BIT(VMM_NR_REGS) - 1;
 	vmm_set_rflags(vcpu, regs->rflags | X86_EFLAGS_FIXED);
 	/* GET_REGS hides the debugger's trap flag: it must survive what comes from there. */
 	if (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)
@@ -97,7 +102,7 @@ int vmm_get_sregs2(struct vmm_vcpu *vcpu, struct kvm_sregs2 *s2)
 		     offsetof(struct kvm_sregs2, flags));
 	get_sregs_common(vcpu, (struct kvm_sregs *)s2);
 	if (pae_paging(s2->cr0, s2->cr4, s2->efer)) {
-		if (!vmm_backend.caps.pdptes)
+		if (vcpu->pdptrs_stale)
 			vmm_load_pdptrs(vcpu, s2->cr3);
 		memcpy(s2->pdptrs, vcpu->pdptrs, sizeof(s2->pdptrs));
 		s2->flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
@@ -199,10 +204,12 @@ int vmm_set_sregs2(struct vmm_vcpu *vcpu, const struct kvm_sregs2 *s2)
 	r = set_sregs_common(vcpu, (const struct kvm_sregs *)s2);
 	if (r)
 		return r;
-	if (valid)
+	if (valid) {
 		memcpy(vcpu->pdptrs, s2->pdptrs, sizeof(vcpu->pdptrs));
-	else if (pae)
+		vcpu->pdptrs_stale = false;
+	} else if (pae) {
 		vmm_load_pdptrs(vcpu, s2->cr3);
+	}
 	return 0;
 }
 

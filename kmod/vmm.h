@@ -177,6 +177,7 @@ struct vmm_vcpu {
 	unsigned long cr8;			/* [v] task priority, when there is no LAPIC here */
 	u64 efer, apic_base, xcr0, xss;
 	u64 pdptrs[4];				/* [v] PAE; loaded at CR3 writes */
+	bool pdptrs_stale;			/* [v] the guest may have written CR3 without an exit */
 	u64 pat;
 	u32 pkru;
 	u32 host_pkru;				/* between vmm_fpu_enter() and vmm_fpu_exit() */
@@ -186,6 +187,7 @@ struct vmm_vcpu {
 	u32 guest_debug;			/* KVM_GUESTDBG_* */
 	unsigned long guest_debug_dr7;
 	struct fpu_guest fpu;
+	bool fpu_loaded;			/* [v] the thread holds the guest's registers */
 	u64 tsc_aux, msr_misc_enable, smi_count, arch_capabilities, spec_ctrl, virt_spec_ctrl,
 	    tsc_adjust, mtrr_deftype, mtrr_fixed[11], mtrr_var[16], mcg_cap, mcg_status, mcg_ctl,
 	    mce_banks[4 * 32], osvw_length, osvw_status, ucode_rev, msr_platform_info,
@@ -220,6 +222,7 @@ struct vmm_vcpu {
 	u64 tsc_khz;				/* [v] virtual frequency, kHz */
 	struct vmm_kvmclock *kvmclock;		/* para/kvmclock.c's state */
 	struct vmm_pv_eoi *pv_eoi;		/* para/pv_eoi.c's */
+	bool pv_eoi_offered;			/* [v] the guest may skip the next EOI write */
 	struct vmm_steal *steal;		/* para/steal.c's */
 	struct vmm_async_pf *async_pf;		/* para/async_pf.c's */
 	bool pv_enforced;			/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
@@ -458,6 +461,9 @@ int vmm_halt(struct vmm_vcpu *vcpu);	/* the guest executed HLT (RIP already past
 int vmm_skip_instruction(struct vmm_vcpu *vcpu);
 
 /* Length of the instruction at RIP in bytes, by decoding it; 0 when it cannot be read. (emulate.c) */
+unsigned int vmm_insn_length(struct vmm_vcpu *vcpu);	/* insn.c: the quick ones */
+bool vmm_insn_mov_cr(struct vmm_vcpu *vcpu, bool write);
+bool vmm_insn_mmio(struct vmm_vcpu *vcpu, u64 gpa, int *result);
 int vmm_decode_length(struct vmm_vcpu *vcpu);
 
 /*
@@ -529,7 +535,7 @@ int vmm_xcrs_set(struct vmm_vcpu *vcpu, const struct kvm_xcrs *xcrs);
 int vmm_xsave2_size(void);		/* KVM_CAP_XSAVE2's answer, bytes */
 int vmm_fpu_create(struct vmm_vcpu *vcpu);
 void vmm_fpu_destroy(struct vmm_vcpu *vcpu);
-void vmm_fpu_load(struct vmm_vcpu *vcpu);	/* around KVM_RUN, not around each exit */
+void vmm_fpu_load(struct vmm_vcpu *vcpu);	/* around KVM_RUN, not each exit */
 void vmm_fpu_put(struct vmm_vcpu *vcpu);
 void vmm_fpu_enter(struct vmm_vcpu *vcpu);	/* irqs off, just before entry: XCR0, PKRU */
 void vmm_fpu_exit(struct vmm_vcpu *vcpu);

@@ -326,5 +326,6 @@ int vmm_load_pdptrs(struct vmm_vcpu *vcpu, unsigned long cr3)
 		if ((pdpte[i] & PT_PRESENT) && (pdpte[i] & rsvd))
 			return 1;
 	memcpy(vcpu->pdptrs, pdpte, sizeof(pdpte));
+	vcpu->pdptrs_stale = false;
 	return 0;
 }

@@ -7,6 +7,7 @@
 #ifndef VMM_MMU_H
 #define VMM_MMU_H
 
+#include <linux/nospec.h>
 #include <linux/types.h>
 #include <linux/spinlock.h>
 #include <linux/mmu_notifier.h>
@@ -29,6 +30,18 @@ struct vmm_slot {
 	u32 flags;			/* KVM_MEM_* */
 	u16 id;
 };
+
+/**
+ * vmm_gfn_to_hva() - The host address of a guest frame.
+ * @slot: contains @gfn
+ * @gfn: guest frame
+ */
+static inline unsigned long vmm_gfn_to_hva(const struct vmm_slot *slot, u64 gfn)
+{
+	u64 offset = array_index_nospec(gfn - slot->base_gfn, slot->npages);
+
+	return slot->userspace_addr + (offset << PAGE_SHIFT);
+}
 
 /* Sorted by base_gfn, no overlap; replaced as a whole under slots_lock, read under SRCU. */
 struct vmm_slots {
@@ -92,7 +105,6 @@ int vmm_clear_dirty_log(struct vmm_vm *vm, const struct kvm_clear_dirty_log *log
 
 struct vmm_slot *vmm_find_slot(struct vmm_vm *vm, u64 gfn);		/* NULL: none */
 struct vmm_slot *vmm_vcpu_find_slot(struct vmm_vcpu *vcpu, u64 gfn);	/* with the vCPU's cache */
-unsigned long vmm_gfn_to_hva(struct vmm_slot *slot, u64 gfn);
 int vmm_read_guest(struct vmm_vm *vm, u64 gpa, void *data, unsigned long len);
 int vmm_write_guest(struct vmm_vm *vm, u64 gpa, const void *data, unsigned long len);
 /* As above without sleeping (page faults off): -EFAULT also when not resident. */

@@ -15,7 +15,6 @@
 
 struct vmm_pv_eoi {
 	u64 msr;
-	bool offered;			/* the bit was set at the last entry */
 	struct vmm_gpa_cache cache;
 };
 
@@ -97,11 +96,11 @@ void vmm_pv_eoi_sync_to(struct vmm_vcpu *vcpu)
 	if (!(pv->msr & KVM_MSR_ENABLED) || !vcpu->lapic)
 		return;
 	/* The last entry was called off: start over, things may have changed. */
-	if (pv->offered)
+	if (vcpu->pv_eoi_offered)
 		vmm_pv_eoi_sync_from(vcpu);
 	if (!vmm_lapic_pv_eoi_allowed(vcpu))
 		return;
-	pv->offered = !vmm_gpa_cache_write(vcpu->vm, &pv->cache, &bit, 0, 1);
+	vcpu->pv_eoi_offered = !vmm_gpa_cache_write(vcpu->vm, &pv->cache, &bit, 0, 1);
 }
 
 /**
@@ -113,9 +112,9 @@ void vmm_pv_eoi_sync_from(struct vmm_vcpu *vcpu)
 	struct vmm_pv_eoi *pv = vcpu->pv_eoi;
 	u8 byte, none = 0;
 
-	if (!pv->offered)
+	if (!vcpu->pv_eoi_offered)
 		return;
-	pv->offered = false;
+	vcpu->pv_eoi_offered = false;
 	if (vmm_gpa_cache_read(vcpu->vm, &pv->cache, &byte, 0, 1))
 		return;
 	if (byte & KVM_PV_EOI_ENABLED)

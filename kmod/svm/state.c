@@ -10,26 +10,18 @@
 
 static struct vmcb_segment *segment(struct vmm_vcpu *vcpu, int seg)
 {
-	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+	static const u16 at[VMM_NR_SEGS] = {
+		[VMM_ES]	= offsetof(struct vmcb, es),
+		[VMM_CS]	= offsetof(struct vmcb, cs),
+		[VMM_SS]	= offsetof(struct vmcb, ss),
+		[VMM_DS]	= offsetof(struct vmcb, ds),
+		[VMM_FS]	= offsetof(struct vmcb, fs),
+		[VMM_GS]	= offsetof(struct vmcb, gs),
+		[VMM_LDTR]	= offsetof(struct vmcb, ldtr),
+		[VMM_TR]	= offsetof(struct vmcb, tr),
+	};
 
-	switch (seg) {
-	case VMM_ES:
-		return &vmcb->es;
-	case VMM_CS:
-		return &vmcb->cs;
-	case VMM_SS:
-		return &vmcb->ss;
-	case VMM_DS:
-		return &vmcb->ds;
-	case VMM_FS:
-		return &vmcb->fs;
-	case VMM_GS:
-		return &vmcb->gs;
-	case VMM_LDTR:
-		return &vmcb->ldtr;
-	default:
-		return &vmcb->tr;
-	}
+	return (void *)to_svm(vcpu)->vmcb + at[seg];
 }
 
 /**
@@ -44,20 +36,22 @@ static struct vmcb_segment *segment(struct vmm_vcpu *vcpu, int seg)
 void svm_get_segment(struct vmm_vcpu *vcpu, struct kvm_segment *s, int seg)
 {
 	const struct vmcb_segment *v = segment(vcpu, seg);
+	u16 attrib = v->attrib;
 
-	memset(s, 0, sizeof(*s));
-	s->base = v->base;
-	s->limit = v->limit;
-	s->selector = v->selector;
-	s->type = v->attrib & SEG_TYPE;
-	s->s = !!(v->attrib & SEG_S);
-	s->dpl = (v->attrib >> SEG_DPL_SHIFT) & 3;
-	s->present = !!(v->attrib & SEG_P);
-	s->avl = !!(v->attrib & SEG_AVL);
-	s->l = !!(v->attrib & SEG_L);
-	s->db = !!(v->attrib & SEG_DB);
-	s->g = !!(v->attrib & SEG_G);
-	s->unusable = !s->present;
+	*s = (struct kvm_segment) {
+		.base = v->base,
+		.limit = v->limit,
+		.selector = v->selector,
+		.type = attrib & SEG_TYPE,
+		.s = !!(attrib & SEG_S),
+		.dpl = (attrib >> SEG_DPL_SHIFT) & 3,
+		.present = !!(attrib & SEG_P),
+		.avl = !!(attrib & SEG_AVL),
+		.l = !!(attrib & SEG_L),
+		.db = !!(attrib & SEG_DB),
+		.g = !!(attrib & SEG_G),
+		.unusable = !(attrib & SEG_P),
+	};
 
 	switch (seg) {
 	case VMM_CS:

@@ -527,7 +527,7 @@ static noinstr int svm_enter_guest(struct svm_vcpu *svm)
 {
 	int r;
 
-	guest_state_enter_irqoff();
+	guest_state_enter_irqoff(svm->vcpu.exit.reason == VMM_EXIT_INTR);
 	/* The guest must not see the host's last quotient (erratum "DIV0"). */
 	amd_clear_divider();
 	r = svm_enter(svm->vcpu.regs, &svm->entry);
@@ -567,7 +567,8 @@ static void svm_load_guest(struct svm_vcpu *svm)
 		vmcb->g_pat = vcpu->pat;
 		svm_dirty(svm, CLEAN_NP);
 	}
-	vmcb->int_ctl = (vmcb->int_ctl & ~V_TPR_MASK) | (vmm_get_cr8(vcpu) & V_TPR_MASK);
+	svm->entered_cr8 = vmm_get_cr8(vcpu) & V_TPR_MASK;
+	vmcb->int_ctl = (vmcb->int_ctl & ~V_TPR_MASK) | svm->entered_cr8;
 
 	svm->entry.flags = 0;
 	if (svm_features.spec_ctrl && !svm_features.v_spec_ctrl) {
@@ -592,13 +593,14 @@ static void svm_store_guest(struct svm_vcpu *svm)
 	vcpu->regs[VMM_RFLAGS] = vmcb->rflags;
 	vcpu->avail = ~(u32)(BIT(VMM_REG_CR0) | BIT(VMM_REG_CR3));
 	vcpu->dirty = 0;
+	vcpu->pdptrs_stale = true;
 	vcpu->cr2 = vmcb->cr2;
 	if (svm_guest_owns_debug(vcpu)) {
 		vcpu->dr6 = vmcb->dr6;
 		vcpu->dr7 = vmcb->dr7;
 	}
 	if (vcpu->lapic && !svm_intercepts(svm, ICPT_WRITE_CR(8)) &&
-	    cr8 != vmm_lapic_get_tpr(vcpu))
+	    cr8 != svm->entered_cr8)
 		vmm_lapic_set_tpr(vcpu, cr8);
 	if (svm->entry.flags & SVM_ENTRY_READ_SPEC_CTRL)
 		vcpu->spec_ctrl = svm->entry.guest_spec_ctrl;
@@ -613,6 +615,7 @@ static void svm_run(struct vmm_vcpu *vcpu)
 {
 	struct svm_cpu *c = this_cpu_ptr(&svm_cpus);
 	struct svm_vcpu *svm = to_svm(vcpu);
+	bool ssbd;
 
 	svm_load_guest(svm);
 	svm_before_entry(svm);
@@ -624,7 +627,10 @@ static void svm_run(struct vmm_vcpu *vcpu)
 	 */
 	if (unlikely(c->host_ldt | current_ldt()))
 		svm_save_host(svm, c);
-	if (svm_features.virt_ssbd)
+	/* With SSBD off on both sides there is nothing to switch. */
+	ssbd = svm_features.virt_ssbd &&
+	       (vcpu->virt_spec_ctrl || test_thread_flag(TIF_SSBD));
+	if (unlikely(ssbd))
 		x86_spec_ctrl_set_guest(vcpu->virt_spec_ctrl);
 
 	if (unlikely(svm_enter_guest(svm))) {
@@ -634,7 +640,7 @@ static void svm_run(struct vmm_vcpu *vcpu)
 		return;
 	}
 
-	if (svm_features.virt_ssbd)
+	if (unlikely(ssbd))
 		x86_spec_ctrl_restore_host(vcpu->virt_spec_ctrl);
 	vmm_mitigate_ran_guest();
 	svm_store_guest(svm);

@@ -52,6 +52,7 @@ struct svm_vcpu {
 	u64 loaded_tsc_aux;
 	u64 tsc_ratio;
 	u64 de_cfg;
+	u8 entered_cr8;			/* V_TPR at the last entry */
 	bool spec_ctrl_free;		/* the guest writes SPEC_CTRL without exits */
 
 	/* NMI blocking, which the CPU does not track for us: see events.c */

@@ -460,7 +460,7 @@ static noinstr void enter_guest(struct vmx_vcpu *vmx, u32 flags, struct entry_re
 
 	result->reason = 0;
 	result->intr_info = 0;
-	guest_state_enter_irqoff();
+	guest_state_enter_irqoff(vcpu->exit.reason == VMM_EXIT_INTR);
 
 	if (VMX_MITIGATE(L1D))
 		vmx_flush_l1d(vmx);

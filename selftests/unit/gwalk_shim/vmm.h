@@ -47,6 +47,7 @@ struct vmm_vcpu {
 	struct vmm_vm *vm;
 	unsigned long cr0, cr3, cr4, rflags;
 	u64 efer, pdptrs[4];
+	bool pdptrs_stale;
 	u32 pkru;
 	struct {
 		u8 maxphyaddr;
