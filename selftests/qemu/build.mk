@@ -3,7 +3,7 @@
 # "cloud" is the lab's 6.1; "guest" Debian's full kernel, with real machines' devices.
 
 QEMU_DRIVERS := virtio_pci virtio_mmio virtio_blk virtio_net sd_mod ahci e1000
-QEMU_GUEST := selftests/qemu/look selftests/qemu/compress
+QEMU_GUEST := selftests/qemu/look selftests/qemu/compress selftests/qemu/syncing
 check-programs: $(B)/guest/modules-cloud.img $(B)/guest/modules-guest.img
 
 $(B)/guest/modules-cloud.img: kernel := 6.1
@@ -17,3 +17,8 @@ $(B)/guest/modules-%.img: selftests/qemu/mkmodules $(QEMU_GUEST)
 check-programs: $(B)/lab/qemu/bin
 $(B)/lab/qemu/bin:
 	@$(LAB)/fetch qemu
+
+check-programs: $(B)/qemu/gdbstub
+$(B)/qemu/gdbstub: selftests/qemu/gdbstub.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -static $(CFLAGS) -o $@ $<
