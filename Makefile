@@ -4,6 +4,7 @@
 # make demo       boot a stock Debian kernel under vmmctl on vmm.ko [HOST=svm|vmx|native]
 # make check      every test, on emulated AMD-V and VT-x hosts
 # make check-kvm-selftests    KVM's own tests on KVM and on vmm, for Documentation/kvm-selftests.md
+# make bench      what each kind of work costs, KVM and vmm side by side
 # make host       build the module for the kernel this machine runs
 # make load       ... and load it      make unload   remove it
 # make install    module, vmmctl, libvmm, headers and man pages [PREFIX=/usr/local DESTDIR=]
@@ -22,7 +23,7 @@ AR ?= ar
 CFLAGS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all kmod host demo check check-quick check-kvm-selftests sparse load unload install uninstall clean distclean deps FORCE
+.PHONY: all kmod host demo check check-quick bench check-kvm-selftests sparse load unload install uninstall clean distclean deps FORCE
 
 all: kmod $(B)/libvmm.a $(B)/vmmctl/vmmctl
 
@@ -68,6 +69,10 @@ check: deps
 
 check-kvm-selftests: deps $(B)/kmod/6.1/vmm.ko
 	@selftests/kvm/run
+
+# Instructions per kind of work, beside KVM's: Documentation/performance.md.
+bench: deps $(B)/kmod/6.1/vmm.ko $(B)/bench/bench
+	@selftests/bench/run
 
 check-quick: deps
 	@selftests/check --quick
