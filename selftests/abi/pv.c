@@ -554,6 +554,10 @@ static void msi_destinations(void)
 		.cap = KVM_CAP_X2APIC_API, .args = { KVM_X2APIC_API_USE_32BIT_IDS },
 	};
 	struct kvm_msi msi = { .address_lo = 0xfee00000 | (300 & 0xff) << 12, .data = 0x400 };
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} base = { { .nmsrs = 1 }, { .index = 0x1b, .data = 0xfee00c00 } };
 	struct vm *vm = vm_new(WITH_IRQCHIP);
 	struct kvm_lapic_state lapic;
 	struct kvm_vcpu_events ev;
@@ -564,6 +568,9 @@ static void msi_destinations(void)
 	MUST(ioctl(far_vcpu, KVM_GET_LAPIC, &lapic));
 	*(uint32_t *)(lapic.regs + 0xf0) = 0x1ff;
 	MUST(ioctl(far_vcpu, KVM_SET_LAPIC, &lapic));
+	/* An xAPIC has 8 bits of identity; newer KVMs do not look further. */
+	MUST(ioctl(far_vcpu, KVM_SET_CPUID2, supported_cpuid()));
+	EQUAL(MUST(ioctl(far_vcpu, KVM_SET_MSRS, &base)), 1);
 	msi.address_hi = 300 & ~0xff;
 	MUST(ioctl(vm->fd, KVM_ENABLE_CAP, &cap));
 	EQUAL(MUST(ioctl(vm->fd, KVM_SIGNAL_MSI, &msi)), 1);
