@@ -155,4 +155,14 @@ static inline long vmm_compat_fault_in(struct mm_struct *mm, unsigned long hva, 
 #define vmm_compat_hypercall_mode(run, wide)	((run)->hypercall.longmode = (wide))
 #endif
 
+/* Is SNP on in this host? Kernels that do not know the feature cannot have turned it on. */
+static inline bool vmm_compat_host_snp(void)
+{
+#ifdef X86_FEATURE_SEV_SNP
+	return boot_cpu_has(X86_FEATURE_SEV_SNP);
+#else
+	return false;
+#endif
+}
+
 #endif /* VMM_COMPAT_H */

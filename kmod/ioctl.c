@@ -55,7 +55,7 @@ static const struct row *find_row(const struct row *rows, size_t count, unsigned
 }
 
 /* An argument of up to this many bytes lives on the stack. */
-#define ARG_STACK	256
+#define ARG_STACK	320
 
 union arg_buf {
 	u8 bytes[ARG_STACK];
@@ -78,7 +78,7 @@ static void *arg_get(const struct row *row, unsigned long arg, union arg_buf *st
 		buf = *heap = kzalloc(size, GFP_KERNEL_ACCOUNT);
 		if (!buf)
 			return ERR_PTR(-ENOMEM);
-	} else {
+	} else if (!(row->flags & ARG_IN)) {
 		memset(stack, 0, size);
 	}
 	if ((row->flags & ARG_IN) && copy_from_user(buf, (void __user *)arg, size)) {

@@ -103,6 +103,29 @@ static int svm_usable(void)
 	return 0;
 }
 
+/*
+ * A page that the CPU keeps state in. With SNP on, VMRUN marks it in use in the reverse
+ * map, and takes all of a 2 MiB page for in use when it is the first of one: a write of
+ * the host's anywhere in there would fault, in the kernel.
+ */
+static struct page *svm_alloc_page(gfp_t gfp)
+{
+	struct page *page;
+
+	if (!vmm_compat_host_snp())
+		return alloc_page(gfp | __GFP_ZERO);
+	page = alloc_pages(gfp | __GFP_ZERO, 1);
+	if (!page)
+		return NULL;
+	split_page(page, 1);
+	if (IS_ALIGNED(page_to_pfn(page), PTRS_PER_PMD)) {
+		__free_page(page);
+		return page + 1;
+	}
+	__free_page(page + 1);
+	return page;
+}
+
 static void svm_free_cpus(void)
 {
 	int cpu;
@@ -143,8 +166,8 @@ static int svm_setup(void)
 	for_each_possible_cpu(cpu) {
 		struct svm_cpu *c = per_cpu_ptr(&svm_cpus, cpu);
 
-		c->hsave = alloc_page(GFP_KERNEL | __GFP_ZERO);
-		c->host = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		c->hsave = svm_alloc_page(GFP_KERNEL);
+		c->host = svm_alloc_page(GFP_KERNEL);
 		if (!c->hsave || !c->host) {
 			r = -ENOMEM;
 			goto fail;
@@ -346,9 +369,10 @@ static void svm_vcpu_reset(struct vmm_vcpu *vcpu, bool init)
 
 static int svm_vcpu_create(struct vmm_vcpu *vcpu)
 {
+	struct page *page = svm_alloc_page(GFP_KERNEL_ACCOUNT);
 	struct svm_vcpu *svm = to_svm(vcpu);
 
-	svm->vmcb = (struct vmcb *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	svm->vmcb = page ? page_address(page) : NULL;
 	svm->msrpm = svm_msrpm_alloc();
 	if (!svm->vmcb || !svm->msrpm) {
 		free_page((unsigned long)svm->vmcb);
