@@ -5,7 +5,9 @@ boot_row() {	# LANE HOST-KERNEL CPUS TEST...
 	local lane=$1 kernel=$2 cpus=$3 name=boot-$1-$2
 
 	shift 3
-	[ "$cpus" = 1 ] || name=boot-smp-$lane-$kernel
+	case "$*" in
+	*smp:*) name=boot-smp-$lane-$kernel ;;
+	esac
 	row "$lane" "$name" "$lab" --host "$lane" --kernel "$kernel" --cpus "$cpus" --load vmm \
 		--timeout 1500 \
 		--add "$B/vmmctl/vmmctl" --add "$B/boot/stamp" --add selftests/boot/boot \
@@ -22,5 +24,9 @@ for lane in svm vmx; do
 	boot_row "$lane" 6.12 1 boot:6.12:128M boot:6.12:6G boot:6.1:1G end:6.12 time:6.12
 done
 
-# More vCPUs than the host has CPUs. Bochs is fast enough for one CPU only.
-boot_row svm 6.1 2 smp:6.1:2 smp:6.12:4 stress:6.1:4:30
+# More vCPUs than the host has CPUs. One CPU: Bochs is not fast enough for two, and QEMU's AMD-V with
+# two does not survive every start of a guest's CPU (Documentation/lab.md), under KVM no more
+# than here. VMM_CHECK_OPEN=1 tries it.
+cpus=1
+[ -z "${VMM_CHECK_OPEN-}" ] || cpus=2
+boot_row svm 6.1 $cpus smp:6.1:2 smp:6.12:4 stress:6.1:4:30
