@@ -75,10 +75,31 @@ static unsigned int page_part(u64 addr, unsigned int len)
 	return min_t(unsigned int, len, PAGE_SIZE - (addr & ~PAGE_MASK));
 }
 
+/**
+ * vmm_fill_mmio_exit() - show user space an access to a device
+ * @vcpu: vCPU thread
+ * @gpa: guest-physical address
+ * @len: bytes, 1..8
+ * @data: what is written, little endian; NULL: it is a read
+ *
+ * Return: 0, which a handler passes on.
+ */
+int vmm_fill_mmio_exit(struct vmm_vcpu *vcpu, u64 gpa, u32 len, const u64 *data)
+{
+	struct kvm_run *run = vcpu->run;
+	u64 value = data ? *data & GENMASK_ULL(len * 8 - 1, 0) : 0;
+
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = gpa;
+	run->mmio.len = len;
+	run->mmio.is_write = !!data;
+	memcpy(run->mmio.data, &value, sizeof(value));
+	return 0;
+}
+
 static enum emul_status device_read_part(struct vmm_emulation *em, u64 gpa, void *data,
 					 unsigned int len)
 {
-	struct kvm_run *run = em->vcpu->run;
 	struct fragment *f;
 	int r;
 
@@ -105,11 +126,7 @@ static enum emul_status device_read_part(struct vmm_emulation *em, u64 gpa, void
 		return EMUL_OK;
 	}
 	em->need = NEED_MMIO_READ;
-	run->exit_reason = KVM_EXIT_MMIO;
-	run->mmio.phys_addr = gpa;
-	memset(run->mmio.data, 0, sizeof(run->mmio.data));
-	run->mmio.len = len;
-	run->mmio.is_write = 0;
+	vmm_fill_mmio_exit(em->vcpu, gpa, len, NULL);
 	return EMUL_IO_NEEDED;
 }
 
@@ -679,38 +696,24 @@ static int epilogue(struct vmm_emulation *em)
 static int flush_writes(struct vmm_emulation *em)
 {
 	struct vmm_vcpu *vcpu = em->vcpu;
-	struct kvm_run *run = vcpu->run;
 	struct fragment *f;
 
 	if (em->pio_out) {
 		em->pio_out = false;
 		vmm_fill_pio_exit(vcpu, em->pio.port, em->pio.size, em->pio.count, false);
-		vcpu->io.complete = complete_write;
+		vmm_complete_with(vcpu, complete_write);
 		return 0;
 	}
 	if (em->write_at == em->nwrites)
 		return epilogue(em);
 	f = &em->writes[em->write_at++];
-	run->exit_reason = KVM_EXIT_MMIO;
-	run->mmio.phys_addr = f->gpa;
-	memcpy(run->mmio.data, f->data, sizeof(f->data));
-	run->mmio.len = f->len;
-	run->mmio.is_write = 1;
-	vcpu->io.complete = complete_write;
-	return 0;
-}
-
-/* User space moved the vCPU (reset it, say): the instruction is no longer its */
-static bool moved(struct vmm_emulation *em)
-{
-	return vmm_rip(em->vcpu) != em->e.rip;
+	vmm_complete_with(vcpu, complete_write);
+	return vmm_fill_mmio_exit(vcpu, f->gpa, f->len, (u64 *)f->data);
 }
 
 static int complete_write(struct vmm_vcpu *vcpu)
 {
-	struct vmm_emulation *em = vcpu->emulation;
-
-	return moved(em) ? 1 : flush_writes(em);
+	return flush_writes(vcpu->emulation);
 }
 
 static int finish(struct vmm_emulation *em, enum emul_status st)
@@ -730,7 +733,7 @@ static int finish(struct vmm_emulation *em, enum emul_status st)
 		return vmm_emulation_raise(vcpu, &e->fault, e->insn.len);
 	case EMUL_IO_NEEDED:
 		vmm_emulation_store(em);
-		vcpu->io.complete = complete_read;
+		vmm_complete_with(vcpu, complete_read);
 		return 0;
 	case EMUL_RETRY:
 		vmm_emulation_store(em);
@@ -757,8 +760,6 @@ static int complete_read(struct vmm_vcpu *vcpu)
 	struct vmm_emulation *em = vcpu->emulation;
 	int i;
 
-	if (moved(em))
-		return 1;
 	/* It may have changed registers on the way, as a device that serves calls does */
 	for (i = 0; i < EMUL_NR_GPR; i++)
 		em->e.gpr[i] = vmm_reg(vcpu, i);

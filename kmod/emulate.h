@@ -15,7 +15,7 @@
 struct fragment {
 	u64 gpa;
 	u32 len;
-	u8 data[8];
+	u8 data[8] __aligned(8);
 };
 
 enum need { NEED_NOTHING, NEED_MMIO_READ, NEED_PIO_IN };
@@ -92,6 +92,8 @@ static inline void new_iteration(struct vmm_emulation *em)
 void vmm_emulation_load(struct vmm_emulation *em, bool gprs);
 void vmm_emulation_store(struct vmm_emulation *em);
 int vmm_emulation_raise(struct vmm_vcpu *vcpu, const struct emul_fault *fault, u8 insn_len);
+
+int vmm_fill_mmio_exit(struct vmm_vcpu *vcpu, u64 gpa, u32 len, const u64 *data);
 
 /* pio.c */
 enum emul_status vmm_emulate_in(struct emul *e, u16 port, unsigned int size, unsigned int count,

@@ -421,6 +421,7 @@ static int dead_exit(struct vmm_vcpu *vcpu)
 static int resume(struct vmm_vcpu *vcpu, int *srcu)
 {
 	u64 dirty = READ_ONCE(vcpu->run->kvm_dirty_regs);
+	int (*complete)(struct vmm_vcpu *vcpu);
 	int r;
 
 	if (READ_ONCE(vcpu->run->kvm_valid_regs) & ~(u64)KVM_SYNC_X86_VALID_FIELDS)
@@ -432,10 +433,10 @@ static int resume(struct vmm_vcpu *vcpu, int *srcu)
 	}
 	if (!vmm_irqchip_in_module(&vcpu->vm->irqchip) && vmm_set_cr8(vcpu, vcpu->run->cr8))
 		return -EINVAL;
-	if (vcpu->io.complete) {
-		int (*complete)(struct vmm_vcpu *vcpu) = vcpu->io.complete;
-
-		vcpu->io.complete = NULL;
+	complete = vcpu->io.complete;
+	vcpu->io.complete = NULL;
+	/* A vCPU that user space moved (reset, say) is not at that instruction any more. */
+	if (complete && vmm_rip(vcpu) == vcpu->io.rip) {
 		vmm_fpu_load(vcpu);
 		r = complete(vcpu);
 		if (r <= 0)

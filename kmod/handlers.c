@@ -68,6 +68,21 @@ int vmm_skip_instruction(struct vmm_vcpu *vcpu)
 	return 1;
 }
 
+/**
+ * vmm_skip_or_gp() - end an instruction that either is done or faults
+ * @vcpu: as for vmm_skip_instruction()
+ * @fault: #GP(0), RIP staying where it is
+ *
+ * Return: as vmm_skip_instruction().
+ */
+int vmm_skip_or_gp(struct vmm_vcpu *vcpu, bool fault)
+{
+	if (!fault)
+		return vmm_skip_instruction(vcpu);
+	vmm_inject_gp(vcpu);
+	return 1;
+}
+
 /* ---- instructions --------------------------------------------------------------- */
 
 static int handle_cpuid(struct vmm_vcpu *vcpu)
@@ -106,13 +121,9 @@ static int inject_ud(struct vmm_vcpu *vcpu)
  */
 static int handle_mwait(struct vmm_vcpu *vcpu)
 {
-	struct kvm_cpuid_entry2 *e;
-
-	if (vcpu->vm->disabled_quirks & KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS) {
-		e = vmm_cpuid_find(vcpu, 1, 0);
-		if (!e || !(e->ecx & BIT(X86_FEATURE_MWAIT & 31)))
-			return inject_ud(vcpu);
-	}
+	if (vcpu->vm->disabled_quirks & KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS &&
+	    !vmm_guest_has(vcpu, X86_FEATURE_MWAIT))
+		return inject_ud(vcpu);
 	return vmm_skip_instruction(vcpu);
 }
 
@@ -141,16 +152,6 @@ static int emulate(struct vmm_vcpu *vcpu)
 	return vmm_emulate(vcpu, VMM_INVALID_GPA, 0);
 }
 
-/* Finish an instruction whose handler answered 0 (done) or 1 (#GP). */
-static int skip_or_gp(struct vmm_vcpu *vcpu, int fault)
-{
-	if (fault) {
-		vmm_inject_gp(vcpu);
-		return 1;
-	}
-	return vmm_skip_instruction(vcpu);
-}
-
 static int handle_xsetbv(struct vmm_vcpu *vcpu)
 {
 	u32 index = vmm_reg(vcpu, VMM_RCX);
@@ -160,7 +161,7 @@ static int handle_xsetbv(struct vmm_vcpu *vcpu)
 		vmm_inject_ud(vcpu);
 		return 1;
 	}
-	return skip_or_gp(vcpu, vmm_backend.cpl(vcpu) || vmm_set_xcr(vcpu, index, value));
+	return vmm_skip_or_gp(vcpu, vmm_backend.cpl(vcpu) || vmm_set_xcr(vcpu, index, value));
 }
 
 /* ---- control and debug registers -------------------------------------------------- */
@@ -168,7 +169,7 @@ static int handle_xsetbv(struct vmm_vcpu *vcpu)
 static int handle_cr_write(struct vmm_vcpu *vcpu)
 {
 	unsigned long value;
-	int fault;
+	bool fault;
 
 	if (!vcpu->exit.cr.decoded && !vmm_insn_mov_cr(vcpu, true))
 		return vmm_emulate(vcpu, VMM_INVALID_GPA, 0);
@@ -190,7 +191,7 @@ static int handle_cr_write(struct vmm_vcpu *vcpu)
 		int r;
 
 		fault = vmm_set_cr8(vcpu, value);
-		r = skip_or_gp(vcpu, fault);
+		r = vmm_skip_or_gp(vcpu, fault);
 		/* Without a LAPIC here, user space has one to tell of a lowered TPR. */
 		if (fault || r <= 0 || vcpu->lapic || before <= value)
 			return r;
@@ -201,7 +202,7 @@ static int handle_cr_write(struct vmm_vcpu *vcpu)
 		vmm_inject_ud(vcpu);
 		return 1;
 	}
-	return skip_or_gp(vcpu, fault);
+	return vmm_skip_or_gp(vcpu, fault);
 }
 
 static int handle_cr_read(struct vmm_vcpu *vcpu)

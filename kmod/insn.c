@@ -317,35 +317,11 @@ static void load_register(struct vmm_vcpu *vcpu, u64 value)
 
 static int complete_load(struct vmm_vcpu *vcpu)
 {
-	struct vmm_emulation *em = vcpu->emulation;
 	u64 data;
 
-	/* User space moved the vCPU meanwhile: the instruction is no longer its. */
-	if (vmm_rip(vcpu) != em->e.rip)
-		return 1;
 	memcpy(&data, vcpu->run->mmio.data, sizeof(data));
 	load_register(vcpu, data);
 	return vmm_skip_instruction(vcpu);
-}
-
-static int complete_store(struct vmm_vcpu *vcpu)
-{
-	return 1;
-}
-
-static int mmio_exit(struct vmm_vcpu *vcpu, u64 gpa, const struct mov *mov)
-{
-	struct kvm_run *run = vcpu->run;
-
-	run->exit_reason = KVM_EXIT_MMIO;
-	run->mmio.phys_addr = gpa;
-	run->mmio.len = mov->size;
-	run->mmio.is_write = mov->store;
-	memset(run->mmio.data, 0, sizeof(run->mmio.data));
-	if (mov->store)
-		memcpy(run->mmio.data, &mov->value, mov->size);
-	vcpu->io.complete = mov->store ? complete_store : complete_load;
-	return 0;
 }
 
 /* What the exit says of the access must be true of the instruction now in memory. */
@@ -378,6 +354,7 @@ bool vmm_insn_mmio(struct vmm_vcpu *vcpu, u64 gpa, int *result)
 	struct mov mov;
 	u8 insn[16];
 	u64 data = 0;
+	bool unanswered;
 
 	if (vcpu->exit.memory.access & (VMM_ACCESS_GUEST_PT | VMM_ACCESS_EXEC) ||
 	    vmm_rflags(vcpu) & X86_EFLAGS_TF || !fetch(vcpu, insn) ||
@@ -388,25 +365,21 @@ bool vmm_insn_mmio(struct vmm_vcpu *vcpu, u64 gpa, int *result)
 	vcpu->exit.insn_len = mov.len;
 	if (mov.store) {
 		data = mov.value;
-		*result = vmm_bus_write(vcpu, VMM_BUS_MMIO, gpa, mov.size, &data);
-		if (!*result) {
-			*result = vmm_skip_instruction(vcpu);
-		} else {
-			/* The store is done; that a device in user space sees it is all that is left. */
-			*result = vmm_skip_instruction(vcpu);
-			if (*result > 0)
-				*result = mmio_exit(vcpu, gpa, &mov);
-		}
+		unanswered = vmm_bus_write(vcpu, VMM_BUS_MMIO, gpa, mov.size, &data);
+		/* The store is done; that a device in user space sees it is all that may be left. */
+		*result = vmm_skip_instruction(vcpu);
+		if (unanswered && *result > 0)
+			*result = vmm_fill_mmio_exit(vcpu, gpa, mov.size, &data);
 		return true;
 	}
 	em->mov_reg = mov.reg;
 	em->mov_size = mov.size;
-	em->e.rip = vmm_rip(vcpu);
 	if (!vmm_bus_read(vcpu, VMM_BUS_MMIO, gpa, mov.size, &data)) {
 		load_register(vcpu, data);
 		*result = vmm_skip_instruction(vcpu);
 	} else {
-		*result = mmio_exit(vcpu, gpa, &mov);
+		vmm_complete_with(vcpu, complete_load);
+		*result = vmm_fill_mmio_exit(vcpu, gpa, mov.size, NULL);
 	}
 	return true;
 }

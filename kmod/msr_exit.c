@@ -158,20 +158,6 @@ int vmm_set_msr_exits(struct vmm_vm *vm, u64 mask)
 	return 0;
 }
 
-static int skip_or_gp(struct vmm_vcpu *vcpu, bool fault)
-{
-	if (!fault)
-		return vmm_skip_instruction(vcpu);
-	vmm_inject_gp(vcpu);
-	return 1;
-}
-
-/* Did user space move the vCPU meanwhile? Then the instruction is no longer its. */
-static bool moved(struct vmm_vcpu *vcpu)
-{
-	return vmm_rip(vcpu) != vcpu->msr_exit_rip;
-}
-
 static void set_edx_eax(struct vmm_vcpu *vcpu, u64 value)
 {
 	vmm_set_reg(vcpu, VMM_RAX, (u32)value);
@@ -180,18 +166,16 @@ static void set_edx_eax(struct vmm_vcpu *vcpu, u64 value)
 
 static int complete_wrmsr(struct vmm_vcpu *vcpu)
 {
-	return moved(vcpu) ? 1 : skip_or_gp(vcpu, READ_ONCE(vcpu->run->msr.error));
+	return vmm_skip_or_gp(vcpu, READ_ONCE(vcpu->run->msr.error));
 }
 
 static int complete_rdmsr(struct vmm_vcpu *vcpu)
 {
 	bool error = READ_ONCE(vcpu->run->msr.error);
 
-	if (moved(vcpu))
-		return 1;
 	if (!error)
 		set_edx_eax(vcpu, READ_ONCE(vcpu->run->msr.data));
-	return skip_or_gp(vcpu, error);
+	return vmm_skip_or_gp(vcpu, error);
 }
 
 static u32 exit_reason(int r)
@@ -212,14 +196,13 @@ static int failed(struct vmm_vcpu *vcpu, const struct vmm_msr *msr, bool write, 
 	struct kvm_run *run = vcpu->run;
 
 	if (likely(!(READ_ONCE(vcpu->vm->msr_exits) & exit_reason(r))))
-		return skip_or_gp(vcpu, true);
+		return vmm_skip_or_gp(vcpu, true);
 	run->exit_reason = write ? KVM_EXIT_X86_WRMSR : KVM_EXIT_X86_RDMSR;
 	memset(&run->msr, 0, sizeof(run->msr));
 	run->msr.reason = exit_reason(r);
 	run->msr.index = msr->index;
 	run->msr.data = write ? msr->data : 0;
-	vcpu->msr_exit_rip = vmm_rip(vcpu);
-	vcpu->io.complete = write ? complete_wrmsr : complete_rdmsr;
+	vmm_complete_with(vcpu, write ? complete_wrmsr : complete_rdmsr);
 	return 0;
 }
 

@@ -96,9 +96,6 @@ static int complete_pio(struct vmm_vcpu *vcpu)
 	struct vmm_emulation *em = vcpu->emulation;
 	u32 value = 0;
 
-	/* user space moved the vCPU meanwhile: the instruction is no longer its */
-	if (vmm_rip(vcpu) != em->e.rip)
-		return 1;
 	if (em->pio_in_valid) {
 		memcpy(&value, vcpu->pio_data, em->pio.size);
 		if (em->pio.size < 4)
@@ -110,11 +107,6 @@ static int complete_pio(struct vmm_vcpu *vcpu)
 				    (vmm_reg(vcpu, VMM_RAX) & ~0xfffffffful) | value);
 	}
 	return vmm_skip_instruction(vcpu);
-}
-
-static int skipped_before(struct vmm_vcpu *vcpu)
-{
-	return 1;
 }
 
 /**
@@ -133,7 +125,6 @@ int vmm_pio(struct vmm_vcpu *vcpu, u16 port, u8 size, bool in)
 	int r;
 
 	vcpu->stats.io_exits++;
-	em->e.rip = vmm_rip(vcpu);
 	em->pio.port = port;
 	em->pio.size = size;
 	em->pio.count = 1;
@@ -151,13 +142,13 @@ int vmm_pio(struct vmm_vcpu *vcpu, u16 port, u8 size, bool in)
 	 * RIP moves on when user space comes back. Old firmware writes port 7EH and expects
 	 * RIP to have moved already (KVM_X86_QUIRK_OUT_7E_INC_RIP).
 	 */
-	vcpu->io.complete = complete_pio;
 	if (!in && port == 0x7e &&
 	    !(vcpu->vm->disabled_quirks & KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
 		r = vmm_skip_instruction(vcpu);
 		if (r <= 0)
 			return r;
-		vcpu->io.complete = skipped_before;
+	} else {
+		vmm_complete_with(vcpu, complete_pio);
 	}
 	vmm_fill_pio_exit(vcpu, port, size, 1, in);
 	return 0;

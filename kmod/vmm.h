@@ -116,6 +116,7 @@ struct vmm_interrupt {
 
 /* What KVM_RUN has to finish when user space comes back. */
 struct vmm_io_completion {
+	unsigned long rip;	/* where the vCPU was: moved meanwhile, it owes nothing more */
 	int (*complete)(struct vmm_vcpu *vcpu);	/* NULL: nothing pending */
 };
 
@@ -206,7 +207,6 @@ struct vmm_vcpu {
 	/* Exit */
 	struct vmm_exit exit;			/* [v] the last one, filled by the backend */
 	struct vmm_io_completion io;
-	unsigned long msr_exit_rip;		/* [v] RIP of the RDMSR or WRMSR that user space answers */
 	bool vapic;				/* [v] the guest has the TPR in memory: irq/vapic.c */
 	struct {				/* [v] KVM_TPR_ACCESS_REPORTING, and the last access */
 		bool report, write;
@@ -363,6 +363,13 @@ static inline void vmm_set_reg(struct vmm_vcpu *vcpu, enum vmm_reg r, unsigned l
 #define vmm_rflags(vcpu)		vmm_reg(vcpu, VMM_RFLAGS)
 #define vmm_set_rflags(vcpu, v)		vmm_set_reg(vcpu, VMM_RFLAGS, v)
 
+/* User space is to answer, or to see, what the instruction at RIP does: finish it afterwards. */
+static inline void vmm_complete_with(struct vmm_vcpu *vcpu, int (*complete)(struct vmm_vcpu *vcpu))
+{
+	vcpu->io.complete = complete;
+	vcpu->io.rip = vmm_rip(vcpu);
+}
+
 /* CR0, CR3 and CR4 as the guest sees them. */
 static inline unsigned long vmm_cr0(struct vmm_vcpu *vcpu)
 {
@@ -459,6 +466,7 @@ int vmm_halt(struct vmm_vcpu *vcpu);	/* the guest executed HLT (RIP already past
  * asks for it. Returns 1 (go on), or what a handler returns to reach user space.
  */
 int vmm_skip_instruction(struct vmm_vcpu *vcpu);
+int vmm_skip_or_gp(struct vmm_vcpu *vcpu, bool fault);
 
 /* Length of the instruction at RIP in bytes, by decoding it; 0 when it cannot be read. (emulate.c) */
 unsigned int vmm_insn_length(struct vmm_vcpu *vcpu);	/* insn.c: the quick ones */

@@ -90,7 +90,7 @@ static long map_gpa_range(struct vmm_vcpu *vcpu, u64 gpa, u64 npages, u64 attrib
 	run->hypercall.args[1] = npages;
 	run->hypercall.args[2] = attributes;
 	vmm_compat_hypercall_mode(run, wide);
-	vcpu->io.complete = complete_exit;
+	vmm_complete_with(vcpu, complete_exit);
 	return 0;
 }
 
