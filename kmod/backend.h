@@ -10,6 +10,7 @@
 #ifndef VMM_BACKEND_H
 #define VMM_BACKEND_H
 
+#include <linux/static_call.h>
 #include <linux/types.h>
 
 struct vmm_vm;
@@ -154,8 +155,12 @@ struct vmm_backend {
 	void (*vcpu_destroy)(struct vmm_vcpu *vcpu);
 	void (*vcpu_reset)(struct vmm_vcpu *vcpu, bool init);	/* vendor state; core sets registers */
 	void (*vcpu_load)(struct vmm_vcpu *vcpu, int cpu);	/* preemption off */
-	void (*vcpu_put)(struct vmm_vcpu *vcpu);
-	void (*prepare_switch)(struct vmm_vcpu *vcpu);	/* preemption off, before irqs go off: host state to save lazily */
+	/*
+	 * The host state that exits do not restore, saved before the first entry since
+	 * vcpu_load() and brought back when the vCPU leaves the CPU. Preemption off.
+	 */
+	void (*save_host)(struct vmm_vcpu *vcpu);
+	void (*restore_host)(struct vmm_vcpu *vcpu);
 
 	/*
 	 * Enter the guest once. Interrupts off; returns with them off and
@@ -167,7 +172,7 @@ struct vmm_backend {
 	 */
 	void (*run)(struct vmm_vcpu *vcpu);
 
-	/* Registers. cache_reg fills vcpu->regs[r] / cr0 / cr3 / cr4 and sets avail. */
+	/* Registers. cache_reg fills vcpu->regs[r] / cr0 / cr3 / cr4 / shadow and sets avail. */
 	void (*cache_reg)(struct vmm_vcpu *vcpu, int reg);
 	void (*get_segment)(struct vmm_vcpu *vcpu, struct kvm_segment *s, int seg);
 	void (*set_segment)(struct vmm_vcpu *vcpu, const struct kvm_segment *s, int seg);
@@ -201,8 +206,7 @@ struct vmm_backend {
 	bool (*nmi_allowed)(struct vmm_vcpu *vcpu);
 	void (*open_irq_window)(struct vmm_vcpu *vcpu);
 	void (*open_nmi_window)(struct vmm_vcpu *vcpu);
-	u32 (*get_shadow)(struct vmm_vcpu *vcpu);		/* KVM_X86_SHADOW_INT_* */
-	void (*set_shadow)(struct vmm_vcpu *vcpu, u32 mask);
+	void (*set_shadow)(struct vmm_vcpu *vcpu, u32 mask);	/* KVM_X86_SHADOW_INT_* */
 	bool (*get_nmi_mask)(struct vmm_vcpu *vcpu);
 	void (*set_nmi_mask)(struct vmm_vcpu *vcpu, bool masked);
 	/*
@@ -228,6 +232,7 @@ struct vmm_backend {
 
 extern bool vmm_rebooting;			/* main.c: hardware is being switched off */
 extern struct vmm_backend vmm_backend;		/* the one in use, copied at load */
+DECLARE_STATIC_CALL(vmm_run, *vmm_backend.run);	/* its run */
 extern const struct vmm_backend vmx_backend, svm_backend;
 
 #endif /* VMM_BACKEND_H */

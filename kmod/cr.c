@@ -184,11 +184,6 @@ int vmm_set_cr8(struct vmm_vcpu *vcpu, unsigned long value)
 	return 0;
 }
 
-unsigned long vmm_get_cr8(struct vmm_vcpu *vcpu)
-{
-	return vcpu->lapic ? vmm_lapic_get_tpr(vcpu) : vcpu->cr8;
-}
-
 /**
  * vmm_set_efer() - IA32_EFER is written
  * @vcpu: vCPU thread

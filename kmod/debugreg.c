@@ -229,7 +229,7 @@ int vmm_debug_exception(struct vmm_vcpu *vcpu)
 		unsigned long rip = vmm_rip(vcpu) + vcpu->exit.insn_len;
 
 		vmm_set_rip(vcpu, vmm_64bit_mode(vcpu) ? rip : (u32)rip);
-		vmm_backend.set_shadow(vcpu, 0);
+		vmm_set_shadow(vcpu, 0);
 	}
 	vmm_queue_exception_p(vcpu, DB_VECTOR, dr6);
 	return 1;

@@ -597,9 +597,9 @@ static void update_shadow(struct vmm_emulation *em)
 		mask |= KVM_X86_SHADOW_INT_STI;
 	if (em->e.int_shadow & EMUL_SHADOW_MOV_SS)
 		mask |= KVM_X86_SHADOW_INT_MOV_SS;
-	if (mask == vmm_backend.get_shadow(vcpu))
+	if (mask == vmm_shadow(vcpu))
 		return;
-	vmm_backend.set_shadow(vcpu, mask);
+	vmm_set_shadow(vcpu, mask);
 	vmm_make_request(vcpu, VMM_REQ_EVENT);
 }
 

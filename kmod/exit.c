@@ -18,6 +18,8 @@
 #include "ioctl.h"
 #include "trace.h"
 
+DEFINE_STATIC_CALL_NULL(vmm_run, *vmm_backend.run);
+
 /* ---- before an entry ------------------------------------------------------------ */
 
 /*
@@ -81,9 +83,9 @@ static bool lapic_lets_user_inject(struct vmm_vcpu *vcpu)
  * lets nothing through there is no window to wait for: one opened now would end each
  * entry before the guest's next instruction.
  */
-static bool user_wants_irq_window(struct vmm_vcpu *vcpu)
+static __always_inline bool user_wants_irq_window(struct vmm_vcpu *vcpu)
 {
-	return vcpu->run->request_interrupt_window &&
+	return unlikely(READ_ONCE(vcpu->run->request_interrupt_window)) &&
 	       smp_load_acquire(&vcpu->vm->irqchip.mode) != VMM_IRQCHIP_FULL &&
 	       lapic_lets_user_inject(vcpu);
 }
@@ -95,22 +97,17 @@ static bool user_may_inject(struct vmm_vcpu *vcpu)
 	       !vcpu->exception.pending && vmm_backend.irq_allowed(vcpu);
 }
 
+/* Work that only the thread itself can do, away from the guest. */
+#define THREAD_WORK	(_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NEED_RESCHED)
+
 /* TIF_NOTIFY_RESUME work can wait for the way back to user space, but not for ever. */
 static bool resume_work_overdue(struct vmm_vcpu *vcpu)
 {
-	if (likely(!test_thread_flag(TIF_NOTIFY_RESUME)))
-		return false;
 	if (!vcpu->resume_work_deadline) {
 		vcpu->resume_work_deadline = (jiffies + HZ / 20) ?: 1;
 		return false;
 	}
 	return time_after(jiffies, vcpu->resume_work_deadline);
-}
-
-/* Work that only the thread itself can do, away from the guest. */
-static bool thread_work_pending(void)
-{
-	return need_resched() || signal_pending(current);
 }
 
 /* ---- one entry --------------------------------------------------------------------- */
@@ -126,6 +123,7 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 {
 	struct vmm_vm *vm = vcpu->vm;
 	enum vmm_exit_reason reason;
+	unsigned long flags;
 	u64 start;
 	int r;
 
@@ -155,7 +153,7 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 	}
 
 	preempt_disable();
-	if (unlikely(!vmm_hw_enabled())) {
+	if (unlikely(!__this_cpu_read(vmm_hw_enabled))) {
 		/* This CPU came up without entering VMX or SVM operation. */
 		preempt_enable();
 		vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
@@ -165,12 +163,16 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 	}
 	if (unlikely(vcpu->mmu.loaded_root != vm->mmu.root_pa))
 		vmm_mmu_load(vcpu);
-	vmm_backend.prepare_switch(vcpu);
+	if (unlikely(!vcpu->host_saved)) {
+		vmm_backend.save_host(vcpu);
+		vcpu->host_saved = true;
+	}
 	local_irq_disable();
 	srcu_read_unlock(&vm->srcu, *srcu);
 	/* Whoever made a request before this sees IN_GUEST or we see the request. */
 	smp_store_mb(vcpu->mode, VMM_IN_GUEST);
-	if (unlikely(READ_ONCE(vcpu->requests) || thread_work_pending() || vmm_rebooting)) {
+	flags = read_thread_flags();
+	if (unlikely(READ_ONCE(vcpu->requests) || (flags & THREAD_WORK) || vmm_rebooting)) {
 		smp_store_mb(vcpu->mode, VMM_OUTSIDE_GUEST);
 		local_irq_enable();
 		preempt_enable();
@@ -184,29 +186,33 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 
 	if (trace_vmm_entry_enabled())
 		trace_vmm_entry(vcpu->id, vmm_rip(vcpu));
-	vmm_fpu_enter(vcpu);
+	/* A context switch or a kernel_fpu_begin() since left the registers in memory. */
+	if (unlikely(flags & _TIF_NEED_FPU_LOAD))
+		switch_fpu_return();
+	if (vmm_uses_xstate(vcpu))
+		vmm_xstate_enter(vcpu);
 	if (unlikely(vcpu->db_loaded))
 		vmm_debug_enter(vcpu);
 	guest_timing_enter_irqoff();
 	vmm_flush_assert_entry(vcpu);
 	vcpu->launched_once = true;
 
-	vmm_backend.run(vcpu);
+	static_call(vmm_run)(vcpu);
 
 	start = rdtsc();
 	if (unlikely(vcpu->db_loaded || hw_breakpoint_active()))
 		vmm_debug_exit(vcpu);
-	vmm_fpu_exit(vcpu);
-	smp_store_mb(vcpu->mode, VMM_OUTSIDE_GUEST);
+	if (vmm_uses_xstate(vcpu))
+		vmm_xstate_exit(vcpu);
+	smp_store_release(&vcpu->mode, VMM_OUTSIDE_GUEST);
 	vcpu->stats.exits++;
 	vcpu->between_insns = vcpu->exit.reason == VMM_EXIT_INTR;
-	/*
-	 * A host interrupt that ended the guest's turn is taken here, on the
-	 * guest's time; ours starts after it.
-	 */
-	local_irq_enable();
-	vcpu->stats.irq_exits += vcpu->exit.reason == VMM_EXIT_INTR;
-	local_irq_disable();
+	if (vcpu->exit.reason == VMM_EXIT_INTR) {
+		/* That interrupt is taken here, on the guest's time; ours starts after it. */
+		local_irq_enable();
+		vcpu->stats.irq_exits++;
+		local_irq_disable();
+	}
 	guest_timing_exit_irqoff();
 	local_irq_enable();
 	preempt_enable();
@@ -359,6 +365,7 @@ int vmm_halt(struct vmm_vcpu *vcpu)
 
 static int run_loop(struct vmm_vcpu *vcpu, int *srcu)
 {
+	unsigned long flags;
 	int r;
 
 	for (;;) {
@@ -373,12 +380,15 @@ static int run_loop(struct vmm_vcpu *vcpu, int *srcu)
 			vcpu->stats.request_irq_exits++;
 			return 0;
 		}
+		flags = read_thread_flags();
+		if (likely(!(flags & (THREAD_WORK | _TIF_NOTIFY_RESUME))))
+			continue;
 		if (signal_pending(current)) {
 			vcpu->run->exit_reason = KVM_EXIT_INTR;
 			vcpu->stats.signal_exits++;
 			return -EINTR;
 		}
-		if (resume_work_overdue(vcpu)) {
+		if ((flags & _TIF_NOTIFY_RESUME) && resume_work_overdue(vcpu)) {
 			/*
 			 * Go once through the kernel's exit path, which does the
 			 * work and restarts the system call, unseen by user space.

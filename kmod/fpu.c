@@ -94,7 +94,6 @@ void vmm_fpu_put(struct vmm_vcpu *vcpu)
 	vcpu->stats.fpu_reload++;
 }
 
-/* CR4.OSXSAVE and CR4.PKE are never guest-owned: CPUID depends on them. */
 static bool uses_xsave(const struct vmm_vcpu *vcpu)
 {
 	return host_xcr0 && (vcpu->cr4 & X86_CR4_OSXSAVE);
@@ -107,18 +106,15 @@ static bool uses_pkru(const struct vmm_vcpu *vcpu)
 }
 
 /**
- * vmm_fpu_enter() - just before entry: registers in the CPU, XCR0, XSS and PKRU the guest's
- * @vcpu: its thread, between vmm_fpu_load() and vmm_fpu_put(); interrupts off
+ * vmm_xstate_enter() - just before entry: XCR0, XSS and PKRU the guest's
+ * @vcpu: its thread, between vmm_fpu_load() and vmm_fpu_put(), vmm_uses_xstate(); interrupts off
  *
  * Without CR4.OSXSAVE the guest can neither read XCR0 nor use what it governs; with it
  * it can on some CPUs run XSAVES though CPUID does not say so (SVM has no intercept),
  * so XSS is the guest's too.
  */
-void vmm_fpu_enter(struct vmm_vcpu *vcpu)
+void vmm_xstate_enter(struct vmm_vcpu *vcpu)
 {
-	/* A context switch or a kernel_fpu_begin() since left them in memory. */
-	if (test_thread_flag(TIF_NEED_FPU_LOAD))
-		switch_fpu_return();
 	if (uses_xsave(vcpu)) {
 		if (vcpu->xcr0 != host_xcr0)
 			xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
@@ -149,12 +145,12 @@ static u64 left_xcr0(struct vmm_vcpu *vcpu)
 }
 
 /**
- * vmm_fpu_exit() - just after an exit: XCR0, XSS and PKRU the host's again
- * @vcpu: its thread, after vmm_fpu_enter(); interrupts off all the time between
+ * vmm_xstate_exit() - just after an exit: XCR0, XSS and PKRU the host's again
+ * @vcpu: its thread, after vmm_xstate_enter(); interrupts off all the time between
  *
- * Decides by the same CR4 and XCR0 as vmm_fpu_enter(): both change only in handlers.
+ * Decides by the same CR4 and XCR0 as vmm_xstate_enter(): both change only in handlers.
  */
-void vmm_fpu_exit(struct vmm_vcpu *vcpu)
+void vmm_xstate_exit(struct vmm_vcpu *vcpu)
 {
 	if (uses_pkru(vcpu)) {
 		vcpu->pkru = rdpkru();

@@ -48,22 +48,23 @@ int vmm_internal_error(struct vmm_vcpu *vcpu, u32 suberror)
  */
 int vmm_skip_instruction(struct vmm_vcpu *vcpu)
 {
-	unsigned long rip = vmm_rip(vcpu), rflags = vmm_rflags(vcpu);
-	int len = vcpu->exit.insn_len;
+	unsigned int len = vcpu->exit.insn_len;
+	unsigned long rip, next;
 
 	if (!len) {
 		len = vmm_insn_length(vcpu) ?: vmm_decode_length(vcpu);
 		if (!len)
 			return vmm_emulate(vcpu, VMM_INVALID_GPA, VMM_EMUL_SKIP);
 	}
-	rip += len;
+	rip = vmm_rip(vcpu);
+	next = rip + len;
 	/* IP and EIP wrap at their width; carry out of 32 bits stays in 64-bit code. */
-	if (unlikely((rip ^ (rip - len)) >> 32) && !vmm_64bit_mode(vcpu))
-		rip = (u32)rip;
-	vmm_set_rip(vcpu, rip);
-	if (unlikely(vmm_backend.get_shadow(vcpu)))
-		vmm_backend.set_shadow(vcpu, 0);
-	if (unlikely(rflags & X86_EFLAGS_TF))
+	if (unlikely((rip ^ next) >> 32) && !vmm_64bit_mode(vcpu))
+		next = (u32)next;
+	vmm_set_rip(vcpu, next);
+	if (unlikely(vmm_shadow(vcpu)))
+		vmm_set_shadow(vcpu, 0);
+	if (unlikely(vmm_rflags(vcpu) & X86_EFLAGS_TF))
 		return vmm_singlestep_trap(vcpu);
 	return 1;
 }

@@ -181,17 +181,6 @@ void vmm_collect_nmis(struct vmm_vcpu *vcpu)
 
 /* ---- given back by the backend ------------------------------------------------------ */
 
-/**
- * vmm_clear_injected() - what went in last time has been delivered
- * @vcpu: vCPU thread
- */
-void vmm_clear_injected(struct vmm_vcpu *vcpu)
-{
-	vcpu->exception.injected = false;
-	vcpu->interrupt.injected = false;
-	vcpu->nmi_injected = false;
-}
-
 void vmm_requeue_exception(struct vmm_vcpu *vcpu, u8 vector, bool has_error, u32 error_code)
 {
 	vcpu->exception = (struct vmm_exception) {

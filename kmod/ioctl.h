@@ -17,7 +17,7 @@ long vmm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 /* main.c */
 int vmm_hw_get(void);
 void vmm_hw_put(void);
-bool vmm_hw_enabled(void);
+DECLARE_PER_CPU(bool, vmm_hw_enabled);	/* this CPU may run a guest; preemption off */
 
 /* vm.c */
 int vmm_create_vm(unsigned long type);

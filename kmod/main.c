@@ -36,13 +36,13 @@ DEFINE_MUTEX(vmm_vms_lock);
  */
 static DEFINE_MUTEX(hw_lock);
 static unsigned int vmm_users;
-static DEFINE_PER_CPU(bool, hw_enabled);
+DEFINE_PER_CPU(bool, vmm_hw_enabled);
 
 static void hw_enable_this_cpu(void *failed)
 {
 	int r;
 
-	if (__this_cpu_read(hw_enabled))
+	if (__this_cpu_read(vmm_hw_enabled))
 		return;
 	/* hw_reboot() holds no lock of ours: it may have been on this CPU already. */
 	if (READ_ONCE(vmm_rebooting)) {
@@ -59,15 +59,15 @@ static void hw_enable_this_cpu(void *failed)
 			atomic_set(failed, r);
 		return;
 	}
-	__this_cpu_write(hw_enabled, true);
+	__this_cpu_write(vmm_hw_enabled, true);
 }
 
 static void hw_disable_this_cpu(void *unused)
 {
-	if (!__this_cpu_read(hw_enabled))
+	if (!__this_cpu_read(vmm_hw_enabled))
 		return;
 	vmm_backend.cpu_disable();
-	__this_cpu_write(hw_enabled, false);
+	__this_cpu_write(vmm_hw_enabled, false);
 }
 
 static bool crash_registered;	/* hw_lock */
@@ -75,7 +75,7 @@ static bool crash_registered;	/* hw_lock */
 /* The kernel has crashed; NMI context. */
 static void hw_crash(void)
 {
-	if (__this_cpu_read(hw_enabled))
+	if (__this_cpu_read(vmm_hw_enabled))
 		vmm_backend.cpu_crash();
 }
 
@@ -127,14 +127,6 @@ void vmm_hw_put(void)
 	}
 	mutex_unlock(&hw_lock);
 	cpus_read_unlock();
-}
-
-/**
- * vmm_hw_enabled() - may this CPU run a guest? Preemption off.
- */
-bool vmm_hw_enabled(void)
-{
-	return __this_cpu_read(hw_enabled);
 }
 
 /*
@@ -223,6 +215,7 @@ static int choose_backend(void)
 		return -EINVAL;
 	}
 	vmm_backend = vmx ? vmx_backend : svm_backend;
+	static_call_update(vmm_run, vmm_backend.run);
 	return 0;
 }
 

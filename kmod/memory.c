@@ -323,7 +323,8 @@ struct vmm_slot *vmm_find_slot(struct vmm_vm *vm, u64 gfn)
 }
 
 /**
- * vmm_vcpu_find_slot() - vmm_find_slot(), remembering the slot that was used last.
+ * vmm_vcpu_find_slot() - vmm_find_slot(), remembering what was found last: a slot, and a
+ * frame in none, as a device's is.
  * @vcpu: own thread, SRCU held
  * @gfn: guest frame
  */
@@ -333,13 +334,20 @@ struct vmm_slot *vmm_vcpu_find_slot(struct vmm_vcpu *vcpu, u64 gfn)
 	struct vmm_slot *slot = vcpu->last_slot;
 
 	/* A slot of another generation may be freed: it must not be looked into. */
-	if (slot && vcpu->slots_generation == generation && gfn - slot->base_gfn < slot->npages)
-		return slot;
-	slot = vmm_find_slot(vcpu->vm, gfn);
-	if (slot) {
-		vcpu->last_slot = slot;
+	if (unlikely(vcpu->slots_generation != generation)) {
 		vcpu->slots_generation = generation;
+		vcpu->last_slot = NULL;
+		vcpu->hole_gfn = ~0ull;
+	} else if (slot && gfn - slot->base_gfn < slot->npages) {
+		return slot;
+	} else if (gfn == vcpu->hole_gfn) {
+		return NULL;
 	}
+	slot = vmm_find_slot(vcpu->vm, gfn);
+	if (slot)
+		vcpu->last_slot = slot;
+	else
+		vcpu->hole_gfn = gfn;
 	return slot;
 }
 

@@ -91,22 +91,46 @@ enum emul_status vmm_emulate_out(struct emul *e, u16 port, unsigned int size, un
 
 /* ---- IN and OUT whose operands the exit has given -------------------------------------------- */
 
-static int complete_pio(struct vmm_vcpu *vcpu)
+static void load_accumulator(struct vmm_vcpu *vcpu, u32 value, u8 size)
 {
-	struct vmm_emulation *em = vcpu->emulation;
-	u32 value = 0;
+	u64 rax = value;
 
-	if (em->pio_in_valid) {
-		memcpy(&value, vcpu->pio_data, em->pio.size);
-		if (em->pio.size < 4)
-			value |= (u32)vmm_reg(vcpu, VMM_RAX) & ~GENMASK(em->pio.size * 8 - 1, 0);
-		if (em->pio.size == 4)
-			vmm_set_reg(vcpu, VMM_RAX, value);
-		else
-			vmm_set_reg(vcpu, VMM_RAX,
-				    (vmm_reg(vcpu, VMM_RAX) & ~0xfffffffful) | value);
-	}
+	/* EAX is written as a 32-bit register is; AL and AX leave the rest alone. */
+	if (size < 4)
+		rax = (vmm_reg(vcpu, VMM_RAX) & ~GENMASK_ULL(size * 8 - 1, 0)) |
+		      (value & GENMASK(size * 8 - 1, 0));
+	vmm_set_reg(vcpu, VMM_RAX, rax);
+}
+
+static int complete_in(struct vmm_vcpu *vcpu)
+{
+	u32 value;
+
+	memcpy(&value, vcpu->pio_data, sizeof(value));
+	load_accumulator(vcpu, value, vcpu->emulation->pio.size);
 	return vmm_skip_instruction(vcpu);
+}
+
+/* No device here answered: user space's. @value is what it is to see. */
+static noinline int pio_to_user(struct vmm_vcpu *vcpu, u16 port, u8 size, u32 value, bool in)
+{
+	memcpy(vcpu->pio_data, &value, sizeof(value));
+	vcpu->emulation->pio.size = size;
+	/*
+	 * RIP moves on when user space comes back. Old firmware writes port 7EH and expects
+	 * RIP to have moved already (KVM_X86_QUIRK_OUT_7E_INC_RIP).
+	 */
+	if (!in && port == 0x7e &&
+	    !(vcpu->vm->disabled_quirks & KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
+		int r = vmm_skip_instruction(vcpu);
+
+		if (r <= 0)
+			return r;
+	} else {
+		vmm_complete_with(vcpu, in ? complete_in : vmm_skip_instruction);
+	}
+	vmm_fill_pio_exit(vcpu, port, size, 1, in);
+	return 0;
 }
 
 /**
@@ -120,36 +144,13 @@ static int complete_pio(struct vmm_vcpu *vcpu)
  */
 int vmm_pio(struct vmm_vcpu *vcpu, u16 port, u8 size, bool in)
 {
-	struct vmm_emulation *em = vcpu->emulation;
-	u32 value = vmm_reg(vcpu, VMM_RAX);
-	int r;
+	u32 value = in ? 0 : vmm_reg(vcpu, VMM_RAX) & GENMASK(size * 8 - 1, 0);
 
 	vcpu->stats.io_exits++;
-	em->pio.port = port;
-	em->pio.size = size;
-	em->pio.count = 1;
-	em->pio_in_valid = in;
-	memset(vcpu->pio_data, 0, 4);
-	if (in) {
-		if (!vmm_bus_read(vcpu, VMM_BUS_PIO, port, size, vcpu->pio_data))
-			return complete_pio(vcpu);
-	} else {
-		if (!vmm_bus_write(vcpu, VMM_BUS_PIO, port, size, &value))
-			return vmm_skip_instruction(vcpu);
-		memcpy(vcpu->pio_data, &value, size);
-	}
-	/*
-	 * RIP moves on when user space comes back. Old firmware writes port 7EH and expects
-	 * RIP to have moved already (KVM_X86_QUIRK_OUT_7E_INC_RIP).
-	 */
-	if (!in && port == 0x7e &&
-	    !(vcpu->vm->disabled_quirks & KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
-		r = vmm_skip_instruction(vcpu);
-		if (r <= 0)
-			return r;
-	} else {
-		vmm_complete_with(vcpu, complete_pio);
-	}
-	vmm_fill_pio_exit(vcpu, port, size, 1, in);
-	return 0;
+	if (in ? vmm_bus_read(vcpu, VMM_BUS_PIO, port, size, &value)
+	       : vmm_bus_write(vcpu, VMM_BUS_PIO, port, size, &value))
+		return pio_to_user(vcpu, port, size, value, in);
+	if (in)
+		load_accumulator(vcpu, value, size);
+	return vmm_skip_instruction(vcpu);
 }

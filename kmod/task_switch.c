@@ -73,8 +73,8 @@ int vmm_task_switch(struct vmm_vcpu *vcpu)
 	vmm_emulation_store(em);
 	if (e->branched) {
 		track_nmi(vcpu, &t);
-		if (vmm_backend.get_shadow(vcpu))
-			vmm_backend.set_shadow(vcpu, 0);
+		if (vmm_shadow(vcpu))
+			vmm_set_shadow(vcpu, 0);
 		vmm_make_request(vcpu, VMM_REQ_EVENT);
 	}
 	switch (st) {

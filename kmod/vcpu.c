@@ -118,7 +118,10 @@ static void load_on(struct vmm_vcpu *vcpu, int cpu)
 static void unload(struct vmm_vcpu *vcpu)
 {
 	vmm_clock_vcpu_put(vcpu);
-	vmm_backend.vcpu_put(vcpu);
+	if (vcpu->host_saved) {
+		vcpu->host_saved = false;
+		vmm_backend.restore_host(vcpu);
+	}
 	WRITE_ONCE(vcpu->cpu, -1);
 }
 

@@ -283,7 +283,7 @@ int vmm_get_vcpu_events(struct vmm_vcpu *vcpu, struct kvm_vcpu_events *ev)
 	ev->exception.error_code = ex->error_code;
 	ev->interrupt.injected = vcpu->interrupt.injected && !vcpu->interrupt.soft;
 	ev->interrupt.nr = vcpu->interrupt.nr;
-	ev->interrupt.shadow = vmm_backend.get_shadow(vcpu);
+	ev->interrupt.shadow = vmm_shadow(vcpu);
 	ev->nmi.injected = vcpu->nmi_injected;
 	ev->nmi.pending = vcpu->nmi_pending != 0;
 	ev->nmi.masked = vmm_backend.get_nmi_mask(vcpu);
@@ -333,7 +333,7 @@ int vmm_set_vcpu_events(struct vmm_vcpu *vcpu, const struct kvm_vcpu_events *ev)
 	vcpu->interrupt.nr = ev->interrupt.nr;
 	vcpu->interrupt.soft = false;
 	if (ev->flags & KVM_VCPUEVENT_VALID_SHADOW)
-		vmm_backend.set_shadow(vcpu, ev->interrupt.shadow);
+		vmm_set_shadow(vcpu, ev->interrupt.shadow);
 	vcpu->nmi_injected = ev->nmi.injected;
 	if (ev->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
 		vcpu->nmi_pending = !!ev->nmi.pending;

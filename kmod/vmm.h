@@ -64,7 +64,7 @@ enum vmm_reg {
 	VMM_RIP, VMM_RFLAGS,
 	VMM_NR_REGS,
 	/* Not in regs[], but fetched from the backend on demand the same way: */
-	VMM_REG_CR0 = VMM_NR_REGS, VMM_REG_CR3, VMM_REG_CR4,
+	VMM_REG_CR0 = VMM_NR_REGS, VMM_REG_CR3, VMM_REG_CR4, VMM_REG_SHADOW,
 	VMM_NR_LAZY,
 };
 
@@ -157,6 +157,7 @@ struct vmm_vcpu {
 	struct preempt_notifier preempt_notifier;
 	struct rcuwait wait;			/* halted vCPU sleeps here */
 	bool loaded;				/* [v] between vcpu_load and vcpu_put */
+	bool host_saved;			/* [v] by the backend, since it was loaded on this CPU */
 	bool between_insns;			/* [v] the last exit had nothing to emulate */
 	spinlock_t thread_lock;			/* leaf; the next */
 	struct pid *thread;			/* who ran it last */
@@ -175,13 +176,15 @@ struct vmm_vcpu {
 	u32 avail, dirty;			/* [v] bits of enum vmm_reg (lazy ones included) */
 	unsigned long cr0, cr2, cr3, cr4;	/* [v] guest's view; see vmm_cr0() */
 	unsigned long cr0_guest_owned, cr4_guest_owned;	/* bits the guest flips without exits */
-	unsigned long cr8;			/* [v] task priority, when there is no LAPIC here */
+	unsigned long cr8;			/* [v] task priority, when there is no LAPIC here; else: */
+	const u32 *tpr;				/* [i] the LAPIC's own */
+	u32 shadow;				/* [v] KVM_X86_SHADOW_INT_*; see vmm_shadow() */
 	u64 efer, apic_base, xcr0, xss;
 	u64 pdptrs[4];				/* [v] PAE; loaded at CR3 writes */
 	bool pdptrs_stale;			/* [v] the guest may have written CR3 without an exit */
 	u64 pat;
 	u32 pkru;
-	u32 host_pkru;				/* between vmm_fpu_enter() and vmm_fpu_exit() */
+	u32 host_pkru;				/* between vmm_xstate_enter() and vmm_xstate_exit() */
 	unsigned long db[4], dr6, dr7;		/* [v] guest's debug registers */
 	unsigned long eff_db[4];		/* what is loaded (guest debug may override) */
 	u8 db_loaded;				/* guest's DRs are in the CPU; exits sync them back */
@@ -215,6 +218,7 @@ struct vmm_vcpu {
 	int eoi_exit_vector;			/* split irqchip: EOI user space wants to see, -1 none */
 	int user_irq;				/* KVM_INTERRUPT with a split irqchip, -1 none */
 	unsigned long resume_work_deadline;	/* jiffies: return-to-user work served by then */
+	u32 bus_hint[VMM_NR_BUSES];		/* [v] index of the range that answered last */
 	struct vmm_emulation *emulation;	/* emulate.c's state, allocated at creation */
 
 	/* Time */
@@ -232,7 +236,8 @@ struct vmm_vcpu {
 	struct vmm_lapic *lapic;		/* NULL without in-module irqchip */
 	struct vmm_mmu_vcpu mmu;		/* mmu/ */
 	struct vmm_vcpu_stats stats;		/* [v] counters; read racily by the stats fd */
-	struct vmm_slot *last_slot;		/* [s] lookup cache, cleared when slots change */
+	struct vmm_slot *last_slot;		/* [v] lookup cache, good for slots_generation only */
+	u64 hole_gfn;				/* [v] a frame in no slot; likewise */
 	u64 slots_generation;
 };
 
@@ -370,6 +375,26 @@ static inline void vmm_complete_with(struct vmm_vcpu *vcpu, int (*complete)(stru
 	vcpu->io.rip = vmm_rip(vcpu);
 }
 
+/* Blocking by STI or MOV SS at RIP, KVM_X86_SHADOW_INT_*. */
+static inline u32 vmm_shadow(struct vmm_vcpu *vcpu)
+{
+	if (!(vcpu->avail & BIT(VMM_REG_SHADOW)))
+		vmm_backend.cache_reg(vcpu, VMM_REG_SHADOW);
+	return vcpu->shadow;
+}
+
+/* The CPU may be able to hold less than @mask says. */
+static inline void vmm_set_shadow(struct vmm_vcpu *vcpu, u32 mask)
+{
+	vmm_backend.set_shadow(vcpu, mask);
+	vcpu->avail &= ~BIT(VMM_REG_SHADOW);
+}
+
+static inline unsigned long vmm_get_cr8(const struct vmm_vcpu *vcpu)
+{
+	return vcpu->tpr ? READ_ONCE(*vcpu->tpr) >> 4 & 0xf : vcpu->cr8;
+}
+
 /* CR0, CR3 and CR4 as the guest sees them. */
 static inline unsigned long vmm_cr0(struct vmm_vcpu *vcpu)
 {
@@ -413,7 +438,6 @@ int vmm_set_cr0(struct vmm_vcpu *vcpu, unsigned long value);
 int vmm_set_cr3(struct vmm_vcpu *vcpu, unsigned long value);
 int vmm_set_cr4(struct vmm_vcpu *vcpu, unsigned long value);
 int vmm_set_cr8(struct vmm_vcpu *vcpu, unsigned long value);
-unsigned long vmm_get_cr8(struct vmm_vcpu *vcpu);
 void vmm_lmsw(struct vmm_vcpu *vcpu, unsigned long msw);
 int vmm_set_efer(struct vmm_vcpu *vcpu, u64 value, bool host_initiated);
 int vmm_set_dr(struct vmm_vcpu *vcpu, int nr, unsigned long value);	/* 1: #GP */
@@ -447,7 +471,15 @@ void vmm_inject_nmi(struct vmm_vcpu *vcpu);	/* any context */
 void vmm_requeue_exception(struct vmm_vcpu *vcpu, u8 vector, bool has_error, u32 error_code);
 void vmm_requeue_irq(struct vmm_vcpu *vcpu, u8 vector, bool soft, u8 insn_len);
 void vmm_requeue_nmi(struct vmm_vcpu *vcpu);
-void vmm_clear_injected(struct vmm_vcpu *vcpu);
+
+/* What went in at the last entry has been delivered. */
+static inline void vmm_clear_injected(struct vmm_vcpu *vcpu)
+{
+	vcpu->exception.injected = false;
+	vcpu->interrupt.injected = false;
+	vcpu->nmi_injected = false;
+}
+
 void vmm_collect_nmis(struct vmm_vcpu *vcpu);	/* nmi_queued into nmi_pending */
 void vmm_deliver_payload(struct vmm_vcpu *vcpu);	/* CR2, DR6 of the pending exception */
 
@@ -545,8 +577,17 @@ int vmm_fpu_create(struct vmm_vcpu *vcpu);
 void vmm_fpu_destroy(struct vmm_vcpu *vcpu);
 void vmm_fpu_load(struct vmm_vcpu *vcpu);	/* around KVM_RUN, not each exit */
 void vmm_fpu_put(struct vmm_vcpu *vcpu);
-void vmm_fpu_enter(struct vmm_vcpu *vcpu);	/* irqs off, just before entry: XCR0, PKRU */
-void vmm_fpu_exit(struct vmm_vcpu *vcpu);
+/* Irqs off, around the entry: XCR0, XSS and PKRU. */
+void vmm_xstate_enter(struct vmm_vcpu *vcpu);
+void vmm_xstate_exit(struct vmm_vcpu *vcpu);
+
+/* CR4.OSXSAVE and CR4.PKE are never guest-owned: CPUID depends on them. */
+static inline bool vmm_uses_xstate(const struct vmm_vcpu *vcpu)
+{
+	return (vcpu->cr4 & (X86_CR4_OSXSAVE | X86_CR4_PKE)) |
+	       (vcpu->xcr0 & XFEATURE_MASK_PKRU);
+}
+
 
 /* ---- time and paravirtual (para/) ---------------------------------------- */
 
@@ -561,7 +602,7 @@ int vmm_clock_vcpu_create(struct vmm_vcpu *vcpu);
 void vmm_clock_vcpu_destroy(struct vmm_vcpu *vcpu);
 void vmm_clock_vcpu_reset(struct vmm_vcpu *vcpu);
 void vmm_clock_vcpu_load(struct vmm_vcpu *vcpu, int cpu);	/* preemption off, after backend.vcpu_load */
-void vmm_clock_vcpu_put(struct vmm_vcpu *vcpu);	/* preemption off, before backend.vcpu_put */
+void vmm_clock_vcpu_put(struct vmm_vcpu *vcpu);	/* preemption off */
 int vmm_clock_update(struct vmm_vcpu *vcpu);	/* VMM_REQ_CLOCK_UPDATE: writes the guest's page */
 u64 vmm_clock_ns(struct vmm_vm *vm);		/* kvmclock's "now", ns */
 int vmm_clock_get(struct vmm_vm *vm, struct kvm_clock_data __user *user);

@@ -20,12 +20,25 @@ struct bus_range {
 struct vmm_io_bus {
 	unsigned int count;
 	u32 max_len;		/* the longest range, at least 1 */
+	bool overlaps;		/* some address has more than one range */
 	struct bus_range range[];
 };
 
 static struct vmm_io_bus *bus_writer(struct vmm_vm *vm, enum vmm_bus bus)
 {
 	return rcu_dereference_protected(vm->bus[bus], lockdep_is_held(&vm->slots_lock));
+}
+
+/* Ranges come in the order of their addresses. */
+static void append(struct vmm_io_bus *b, u64 addr, u32 len, struct vmm_iodev *dev)
+{
+	const struct bus_range *before = b->count ? &b->range[b->count - 1] : NULL;
+
+	/* If any two overlap, so do two neighbours. */
+	if (before && addr - before->addr < max(before->len, 1u))
+		b->overlaps = true;
+	b->max_len = max3(b->max_len, len, 1u);
+	b->range[b->count++] = (struct bus_range){ addr, len, dev };
 }
 
 /**
@@ -52,21 +65,19 @@ int vmm_bus_add(struct vmm_vm *vm, enum vmm_bus bus, u64 addr, u32 len, struct v
 	if (!new)
 		return -ENOMEM;
 
-	new->max_len = max(len, 1u);
 	for (i = 0; i < old_count; i++) {
 		struct bus_range *r = &old->range[i];
 
 		if (!r->dev)
 			continue;
 		if (!placed && r->addr > addr) {
-			new->range[new->count++] = (struct bus_range){ addr, len, dev };
+			append(new, addr, len, dev);
 			placed = true;
 		}
-		new->range[new->count++] = *r;
-		new->max_len = max(new->max_len, r->len);
+		append(new, r->addr, r->len, r->dev);
 	}
 	if (!placed)
-		new->range[new->count++] = (struct bus_range){ addr, len, dev };
+		append(new, addr, len, dev);
 
 	rcu_assign_pointer(vm->bus[bus], new);
 	if (old) {
@@ -144,36 +155,53 @@ static bool range_takes(const struct bus_range *r, u64 addr, int len)
 	return addr >= r->addr && addr - r->addr + len <= r->len;
 }
 
-static int bus_access(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len,
-		      void *in, const void *out, bool write)
+static __always_inline int ask(struct vmm_vcpu *vcpu, const struct bus_range *r, u64 addr, int len,
+			       void *data, bool write)
 {
-	struct vmm_vm *vm = vcpu->vm;
-	struct vmm_io_bus *b = srcu_dereference(vm->bus[bus], &vm->srcu);
+	struct vmm_iodev *dev = READ_ONCE(r->dev);
+
+	if (!dev)
+		return -EOPNOTSUPP;
+	if (write)
+		return dev->ops->write ? dev->ops->write(vcpu, dev, addr, len, data) : -EOPNOTSUPP;
+	return dev->ops->read ? dev->ops->read(vcpu, dev, addr, len, data) : -EOPNOTSUPP;
+}
+
+static int search(struct vmm_vcpu *vcpu, const struct vmm_io_bus *b, enum vmm_bus bus, u64 addr,
+		  int len, void *data, bool write)
+{
 	unsigned int i;
 
-	if (!b)
-		return -EOPNOTSUPP;
-
 	for (i = bus_upper(b, addr); i-- > 0;) {
-		struct bus_range *r = &b->range[i];
-		struct vmm_iodev *dev;
-		int ret = -EOPNOTSUPP;
+		const struct bus_range *r = &b->range[i];
+		int ret;
 
 		if (addr - r->addr >= b->max_len)
 			break;
 		if (!range_takes(r, addr, len))
 			continue;
-		dev = READ_ONCE(r->dev);
-		if (!dev)
-			continue;
-		if (write && dev->ops->write)
-			ret = dev->ops->write(vcpu, dev, addr, len, out);
-		else if (!write && dev->ops->read)
-			ret = dev->ops->read(vcpu, dev, addr, len, in);
-		if (ret != -EOPNOTSUPP)
+		ret = ask(vcpu, r, addr, len, data, write);
+		if (ret != -EOPNOTSUPP) {
+			vcpu->bus_hint[bus] = i;
 			return ret;
+		}
 	}
 	return -EOPNOTSUPP;
+}
+
+/* A driver as a rule comes back to the device it has just used. */
+static __always_inline int bus_access(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len,
+				      void *data, bool write)
+{
+	struct vmm_vm *vm = vcpu->vm;
+	const struct vmm_io_bus *b = srcu_dereference(vm->bus[bus], &vm->srcu);
+	unsigned int hint = vcpu->bus_hint[bus];
+
+	if (!b)
+		return -EOPNOTSUPP;
+	if (hint < b->count && !b->overlaps && range_takes(&b->range[hint], addr, len))
+		return ask(vcpu, &b->range[hint], addr, len, data, write);
+	return search(vcpu, b, bus, addr, len, data, write);
 }
 
 /**
@@ -190,7 +218,7 @@ int vmm_bus_read(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len, voi
 {
 	if (bus == VMM_BUS_MMIO && vcpu->lapic && vmm_lapic_owns_gpa(vcpu, addr))
 		return vmm_lapic_mmio_read(vcpu, addr, len, data);
-	return bus_access(vcpu, bus, addr, len, data, NULL, false);
+	return bus_access(vcpu, bus, addr, len, data, false);
 }
 
 /**
@@ -207,5 +235,5 @@ int vmm_bus_write(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len, co
 {
 	if (bus == VMM_BUS_MMIO && vcpu->lapic && vmm_lapic_owns_gpa(vcpu, addr))
 		return vmm_lapic_mmio_write(vcpu, addr, len, data);
-	return bus_access(vcpu, bus, addr, len, NULL, data, true);
+	return bus_access(vcpu, bus, addr, len, (void *)data, true);
 }

@@ -152,7 +152,6 @@ bool vmm_lapic_owns_gpa(struct vmm_vcpu *vcpu, u64 gpa);
 /* x2APIC MSRs 800H..8FFH and IA32_TSC_DEADLINE: 0, or 1 for #GP. */
 int vmm_lapic_msr_read(struct vmm_vcpu *vcpu, u32 msr, u64 *data);
 int vmm_lapic_msr_write(struct vmm_vcpu *vcpu, u32 msr, u64 data);
-u64 vmm_lapic_get_tpr(struct vmm_vcpu *vcpu);		/* CR8 form: bits 7:4 >> 4 */
 void vmm_lapic_set_tpr(struct vmm_vcpu *vcpu, unsigned long cr8);
 int vmm_lapic_local_deliver(struct vmm_vcpu *vcpu, int lvt);
 void vmm_lapic_eoi(struct vmm_vcpu *vcpu);		/* PV EOI: as a write to the EOI register */

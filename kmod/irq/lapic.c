@@ -711,11 +711,6 @@ int vmm_lapic_msr_write(struct vmm_vcpu *vcpu, u32 msr, u64 data)
 	return lapic_write(lapic, offset, data);
 }
 
-u64 vmm_lapic_get_tpr(struct vmm_vcpu *vcpu)
-{
-	return vcpu->lapic ? (lapic_reg(vcpu->lapic, APIC_TASKPRI) & 0xf0) >> 4 : 0;
-}
-
 void vmm_lapic_set_tpr(struct vmm_vcpu *vcpu, unsigned long cr8)
 {
 	if (vcpu->lapic)
@@ -813,6 +808,7 @@ int vmm_lapic_create(struct vmm_vcpu *vcpu)
 	lapic->highest_isr = -1;
 	lapic_timer_init(lapic);
 	vcpu->lapic = lapic;
+	vcpu->tpr = (u32 *)(lapic->regs + APIC_TASKPRI);
 	return 0;
 }
 
@@ -830,6 +826,7 @@ void vmm_lapic_destroy(struct vmm_vcpu *vcpu)
 	if (lapic->nmi_watchdog)
 		atomic_dec(&vcpu->vm->irqchip.nmi_watchdogs);
 	vcpu->lapic = NULL;
+	vcpu->tpr = NULL;
 	free_page((unsigned long)lapic->regs);
 	kfree(lapic);
 }

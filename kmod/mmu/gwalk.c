@@ -18,12 +18,12 @@
 #define PT_NX		BIT_ULL(63)
 #define PT_ADDR		GENMASK_ULL(51, 12)
 
-#define PF_P		BIT(0)
-#define PF_W		BIT(1)
-#define PF_U		BIT(2)
-#define PF_RSVD		BIT(3)
-#define PF_ID		BIT(4)
-#define PF_PK		BIT(5)
+#define ERR_P		BIT(0)
+#define ERR_W		BIT(1)
+#define ERR_U		BIT(2)
+#define ERR_RSVD		BIT(3)
+#define ERR_ID		BIT(4)
+#define ERR_PK		BIT(5)
 
 /* How often a walk starts over because another agent changed an entry under it */
 #define WALK_ATTEMPTS	16
@@ -107,7 +107,7 @@ static int pdpte_for(struct vmm_vcpu *vcpu, u64 gva, u64 *pdpte, u32 *error)
 	    vmm_read_guest(vcpu->vm, (vmm_cr3(vcpu) & 0xffffffe0ul) + i * sizeof(*pdpte), pdpte,
 			   sizeof(*pdpte)))
 		return -EFAULT;
-	*error = *pdpte & PT_PRESENT ? PF_P | PF_RSVD : 0;
+	*error = *pdpte & PT_PRESENT ? ERR_P | ERR_RSVD : 0;
 	return !(*pdpte & PT_PRESENT) || (*pdpte & pdpte_reserved(vcpu));
 }
 
@@ -143,7 +143,7 @@ static __always_inline int walk(struct vmm_vcpu *vcpu, const struct paging p, u6
 		}
 		if (pte & reserved_bits(vcpu, &p, level,
 					level > 1 && is_leaf(vcpu, &p, level, pte))) {
-			*error = PF_P | PF_RSVD;
+			*error = ERR_P | ERR_RSVD;
 			return 1;
 		}
 		w->rights &= pte | PT_NX;
@@ -197,8 +197,8 @@ static bool key_forbids(struct vmm_vcpu *vcpu, const struct walk *w, u32 access)
 static u32 check_rights(struct vmm_vcpu *vcpu, const struct walk *w, bool lng, u32 access)
 {
 	if (lng && key_forbids(vcpu, w, access))
-		return PF_P | PF_PK;
-	return forbidden(vcpu, w, access) ? PF_P : 0;
+		return ERR_P | ERR_PK;
+	return forbidden(vcpu, w, access) ? ERR_P : 0;
 }
 
 /* Set A on the way and A, D at the leaf. False: an entry changed meanwhile, walk again */
@@ -253,13 +253,13 @@ static __always_inline int translate(struct vmm_vcpu *vcpu, const struct paging 
 		}
 		if (r) {
 			if (access & VMM_ACCESS_WRITE)
-				error |= PF_W;
+				error |= ERR_W;
 			if (access & VMM_ACCESS_USER)
-				error |= PF_U;
+				error |= ERR_U;
 			if ((access & VMM_ACCESS_EXEC) &&
 			    ((p.entry_size == 8 && (vcpu->efer & EFER_NX)) ||
 			     (vmm_cr4(vcpu) & X86_CR4_SMEP)))
-				error |= PF_ID;
+				error |= ERR_ID;
 			*error_code = error;
 			return 1;
 		}

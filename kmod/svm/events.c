@@ -122,13 +122,6 @@ void svm_cancel_injection(struct vmm_vcpu *vcpu)
 
 /* ---- windows ------------------------------------------------------------------------ */
 
-u32 svm_get_shadow(struct vmm_vcpu *vcpu)
-{
-	/* One bit for both kinds. */
-	return to_svm(vcpu)->vmcb->int_state & INTERRUPT_SHADOW ?
-	       KVM_X86_SHADOW_INT_STI | KVM_X86_SHADOW_INT_MOV_SS : 0;
-}
-
 void svm_set_shadow(struct vmm_vcpu *vcpu, u32 mask)
 {
 	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
@@ -141,12 +134,12 @@ void svm_set_shadow(struct vmm_vcpu *vcpu, u32 mask)
 
 bool svm_irq_allowed(struct vmm_vcpu *vcpu)
 {
-	return (vmm_rflags(vcpu) & X86_EFLAGS_IF) && !svm_get_shadow(vcpu);
+	return (vmm_rflags(vcpu) & X86_EFLAGS_IF) && !vmm_shadow(vcpu);
 }
 
 bool svm_nmi_allowed(struct vmm_vcpu *vcpu)
 {
-	return !to_svm(vcpu)->nmi_masked && !svm_get_shadow(vcpu);
+	return !to_svm(vcpu)->nmi_masked && !vmm_shadow(vcpu);
 }
 
 bool svm_get_nmi_mask(struct vmm_vcpu *vcpu)
@@ -216,16 +209,13 @@ void svm_update_cr8_intercept(struct vmm_vcpu *vcpu, int tpr, int irr)
 /* ---- around the entry -------------------------------------------------------------- */
 
 /**
- * svm_before_entry() - last changes to a VMCB that is otherwise ready
- * @svm: interrupts off
+ * svm_step_for_nmi() - the entry to come is for one instruction
+ * @svm: nmi_step is set, the VMCB is otherwise ready; interrupts off
  */
-void svm_before_entry(struct svm_vcpu *svm)
+void svm_step_for_nmi(struct svm_vcpu *svm)
 {
 	struct vmcb *vmcb = svm->vmcb;
 
-	svm->step_added = 0;
-	if (likely(!svm->nmi_step))
-		return;
 	if (vmcb->event_inj & EVENT_V) {
 		/*
 		 * The event would save our TF in its frame. Let it in alone and come
@@ -253,11 +243,14 @@ void svm_iret_exit(struct svm_vcpu *svm)
 	svm->nmi_iret_rip = svm->vmcb->rip;
 }
 
-/*
- * Take back the flags that svm_before_entry() added, but not from the flags that an
+/**
+ * svm_track_nmi() - after an entry with flags added, or at an IRET with NMIs masked
+ * @svm: just after the exit, registers stored, interrupts off
+ *
+ * Take back the flags that svm_step_for_nmi() added, but not from the flags that an
  * IRET has loaded since, and see whether NMIs are unmasked.
  */
-static void track_nmi(struct svm_vcpu *svm)
+void svm_track_nmi(struct svm_vcpu *svm)
 {
 	struct vmm_vcpu *vcpu = &svm->vcpu;
 	bool left = svm->nmi_iret && vcpu->regs[VMM_RIP] != svm->nmi_iret_rip;
@@ -270,17 +263,17 @@ static void track_nmi(struct svm_vcpu *svm)
 	}
 }
 
-/* The event whose delivery this exit cut short, if any, goes back to the core. */
-static void requeue(struct svm_vcpu *svm)
+/**
+ * svm_requeue() - the event whose delivery this exit cut short goes back to the core
+ * @svm: just after such an exit, registers stored, interrupts off
+ */
+void svm_requeue(struct svm_vcpu *svm)
 {
 	struct vmm_vcpu *vcpu = &svm->vcpu;
 	struct vmcb *vmcb = svm->vmcb;
 	u32 info = vmcb->exit_int_info;
 	u8 vector = info & EVENT_VECTOR;
 
-	vcpu->exit.in_delivery = info & EVENT_V;
-	if (!(info & EVENT_V))
-		return;
 	if (vmcb->exit_code == SVM_EXIT_TASK_SWITCH) {
 		/* A task gate's task switch is itself the delivery. */
 		soft_undo(svm);
@@ -317,16 +310,4 @@ static void requeue(struct svm_vcpu *svm)
 		vmm_requeue_irq(vcpu, vector, true, svm->soft_len);
 	else
 		vmm_requeue_exception(vcpu, vector, false, 0);
-}
-
-/**
- * svm_after_exit() - what became of the injected event and of NMI masking
- * @svm: just after an exit, registers stored, interrupts off
- */
-void svm_after_exit(struct svm_vcpu *svm)
-{
-	vmm_clear_injected(&svm->vcpu);
-	track_nmi(svm);
-	requeue(svm);
-	svm->soft_injected = false;
 }

@@ -50,6 +50,7 @@ static void control_register(struct svm_vcpu *svm, u8 nr, bool write)
 
 	exit->reason = write ? VMM_EXIT_CR_WRITE : VMM_EXIT_CR_READ;
 	exit->cr.nr = nr;
+	exit->cr.decoded = false;
 	if (!svm_features.decode_assists)
 		return;
 	if (info & CR_IS_MOV) {
@@ -79,6 +80,9 @@ static void exception(struct svm_vcpu *svm, u8 vector)
 
 	exit->reason = VMM_EXIT_EXCEPTION;
 	exit->exception.vector = vector;
+	exit->exception.has_error = false;
+	exit->exception.error_code = 0;
+	exit->exception.address = 0;
 	switch (vector) {
 	case X86_TRAP_MC:
 		exit->reason = VMM_EXIT_MCE;
@@ -139,6 +143,7 @@ static void nested_page_fault(struct svm_vcpu *svm)
 	exit->reason = info & NPF_RSV ? VMM_EXIT_MMIO : VMM_EXIT_MEMORY;
 	exit->memory.gpa = svm->vmcb->exit_info2;
 	exit->memory.access = access;
+	exit->memory.gva_valid = false;
 }
 
 static void task_switch(struct svm_vcpu *svm)
@@ -191,13 +196,12 @@ static bool has_next_rip(u64 code)
 void svm_normalise_exit(struct svm_vcpu *svm)
 {
 	struct vmm_exit *exit = &svm->vcpu.exit;
-	bool in_delivery = exit->in_delivery;
 	struct vmcb *vmcb = svm->vmcb;
 	u64 code = vmcb->exit_code;
 
-	memset(exit, 0, sizeof(*exit));
-	exit->in_delivery = in_delivery;
 	exit->hw_reason = code;
+	exit->insn_len = 0;
+	exit->qual = 0;
 	if (svm_features.nrips && has_next_rip(code) && vmcb->next_rip - vmcb->rip <= INSN_MAX)
 		exit->insn_len = vmcb->next_rip - vmcb->rip;
 

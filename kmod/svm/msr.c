@@ -265,7 +265,7 @@ int svm_set_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 	case MSR_TSC_AUX:
 		if (!svm_features.tsc_aux || (!msr->host && !vcpu->caps.rdtscp))
 			return 1;
-		/* AMD ignores the upper half. Loaded by svm_prepare_switch(). */
+		/* AMD ignores the upper half. Loaded at the next entry. */
 		vcpu->tsc_aux = (u32)msr->data;
 		return 0;
 	case MSR_IA32_SPEC_CTRL:

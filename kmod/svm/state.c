@@ -161,6 +161,11 @@ void svm_cache_reg(struct vmm_vcpu *vcpu, int reg)
 	case VMM_REG_CR3:
 		vcpu->cr3 = vmcb->cr3;
 		break;
+	case VMM_REG_SHADOW:
+		/* One bit for both kinds. */
+		vcpu->shadow = vmcb->int_state & INTERRUPT_SHADOW ?
+			       KVM_X86_SHADOW_INT_STI | KVM_X86_SHADOW_INT_MOV_SS : 0;
+		break;
 	}
 	vcpu->avail |= BIT(reg);
 }

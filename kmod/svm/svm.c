@@ -416,22 +416,19 @@ static void svm_vcpu_load(struct vmm_vcpu *vcpu, int cpu)
 	}
 }
 
-static void svm_vcpu_put(struct vmm_vcpu *vcpu)
+static void svm_restore_host(struct vmm_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
-	if (!svm->host_saved)
-		return;
-	svm->host_saved = false;
 	if (svm_features.tsc_aux && svm->loaded_tsc_aux != this_cpu_read(svm_cpus.tsc_aux))
 		wrmsrl(MSR_TSC_AUX, this_cpu_read(svm_cpus.tsc_aux));
 }
 
 static u16 current_ldt(void)
 {
-	u16 ldt;
+	u32 ldt;
 
-	asm volatile("sldt %0" : "=m" (ldt));
+	asm volatile("sldt %0" : "=r" (ldt));
 	return ldt;
 }
 
@@ -439,23 +436,27 @@ static u16 current_ldt(void)
  * The image that every exit restores FS, GS, TR, LDTR and the SYSCALL and SYSENTER
  * MSRs from. It stays true until the thread leaves the CPU, but for the LDT.
  */
-static void svm_save_host(struct svm_vcpu *svm, struct svm_cpu *c)
+static void save_host_image(struct svm_vcpu *svm, struct svm_cpu *c)
 {
 	vmsave(svm->entry.host_pa);
 	c->host_ldt = current_ldt();
 }
 
-static void svm_prepare_switch(struct vmm_vcpu *vcpu)
+static void svm_save_host(struct vmm_vcpu *vcpu)
 {
 	struct svm_cpu *c = this_cpu_ptr(&svm_cpus);
 	struct svm_vcpu *svm = to_svm(vcpu);
 
-	if (!svm->host_saved) {
-		svm->loaded_tsc_aux = c->tsc_aux;
-		svm_save_host(svm, c);
-		svm->host_saved = true;
-	}
-	/* The kernel itself never reads TSC_AUX, user space does: restored at put. */
+	svm->loaded_tsc_aux = c->tsc_aux;
+	save_host_image(svm, c);
+}
+
+/* What the guest sets now and then, and the host does not use meanwhile. */
+static void load_guest_msrs(struct svm_vcpu *svm, struct svm_cpu *c)
+{
+	const struct vmm_vcpu *vcpu = &svm->vcpu;
+
+	/* The kernel itself never reads TSC_AUX, user space does: svm_restore_host(). */
 	if (svm_features.tsc_aux && svm->loaded_tsc_aux != vcpu->tsc_aux) {
 		wrmsrl(MSR_TSC_AUX, vcpu->tsc_aux);
 		svm->loaded_tsc_aux = vcpu->tsc_aux;
@@ -615,7 +616,9 @@ static void svm_store_guest(struct svm_vcpu *svm)
 	vcpu->regs[VMM_RSP] = vmcb->rsp;
 	vcpu->regs[VMM_RIP] = vmcb->rip;
 	vcpu->regs[VMM_RFLAGS] = vmcb->rflags;
-	vcpu->avail = ~(u32)(BIT(VMM_REG_CR0) | BIT(VMM_REG_CR3));
+	vcpu->shadow = vmcb->int_state & INTERRUPT_SHADOW;
+	vcpu->avail = ~(u32)(BIT(VMM_REG_CR0) | BIT(VMM_REG_CR3) |
+			     (vcpu->shadow ? BIT(VMM_REG_SHADOW) : 0));
 	vcpu->dirty = 0;
 	vcpu->pdptrs_stale = true;
 	vcpu->cr2 = vmcb->cr2;
@@ -641,8 +644,11 @@ static void svm_run(struct vmm_vcpu *vcpu)
 	struct svm_vcpu *svm = to_svm(vcpu);
 	bool ssbd;
 
+	load_guest_msrs(svm, c);
 	svm_load_guest(svm);
-	svm_before_entry(svm);
+	svm->step_added = 0;
+	if (unlikely(svm->nmi_step))
+		svm_step_for_nmi(svm);
 	if (svm->asid_generation != c->asid_generation)
 		svm_new_asid(svm, c);
 	/*
@@ -650,7 +656,7 @@ static void svm_run(struct vmm_vcpu *vcpu)
 	 * by IPI and frees the old one: the image must not bring that one back.
 	 */
 	if (unlikely(c->host_ldt | current_ldt()))
-		svm_save_host(svm, c);
+		save_host_image(svm, c);
 	/* With SSBD off on both sides there is nothing to switch. */
 	ssbd = svm_features.virt_ssbd &&
 	       (vcpu->virt_spec_ctrl || test_thread_flag(TIF_SSBD));
@@ -670,7 +676,13 @@ static void svm_run(struct vmm_vcpu *vcpu)
 	svm_store_guest(svm);
 	if (unlikely(svm->vmcb->exit_code == SVM_EXIT_EXCP_BASE + X86_TRAP_MC))
 		svm_machine_check();
-	svm_after_exit(svm);
+	vmm_clear_injected(vcpu);
+	if (unlikely(svm->step_added || svm->nmi_iret))
+		svm_track_nmi(svm);
+	vcpu->exit.in_delivery = svm->vmcb->exit_int_info & EVENT_V;
+	if (unlikely(vcpu->exit.in_delivery))
+		svm_requeue(svm);
+	svm->soft_injected = false;
 	svm_normalise_exit(svm);
 }
 
@@ -756,8 +768,8 @@ const struct vmm_backend svm_backend = {
 	.vcpu_destroy = svm_vcpu_destroy,
 	.vcpu_reset = svm_vcpu_reset,
 	.vcpu_load = svm_vcpu_load,
-	.vcpu_put = svm_vcpu_put,
-	.prepare_switch = svm_prepare_switch,
+	.save_host = svm_save_host,
+	.restore_host = svm_restore_host,
 	.run = svm_run,
 
 	.cache_reg = svm_cache_reg,
@@ -790,7 +802,6 @@ const struct vmm_backend svm_backend = {
 	.nmi_allowed = svm_nmi_allowed,
 	.open_irq_window = svm_open_irq_window,
 	.open_nmi_window = svm_open_nmi_window,
-	.get_shadow = svm_get_shadow,
 	.set_shadow = svm_set_shadow,
 	.get_nmi_mask = svm_get_nmi_mask,
 	.set_nmi_mask = svm_set_nmi_mask,

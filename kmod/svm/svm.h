@@ -48,8 +48,7 @@ struct svm_vcpu {
 	struct svm_entry entry;
 	int vmcb_cpu;			/* where the CPU may hold a cached copy of the VMCB */
 	u64 asid_generation;		/* of vmcb->asid on that CPU; 0: none yet */
-	bool host_saved;		/* this CPU's host image is current, TSC_AUX is the guest's */
-	u64 loaded_tsc_aux;
+	u64 loaded_tsc_aux;		/* while vcpu.host_saved */
 	u64 tsc_ratio;
 	u64 de_cfg;
 	u8 entered_cr8;			/* V_TPR at the last entry */
@@ -129,15 +128,15 @@ void svm_inject_exception(struct vmm_vcpu *vcpu);
 void svm_inject_irq(struct vmm_vcpu *vcpu);
 void svm_inject_nmi(struct vmm_vcpu *vcpu);
 void svm_cancel_injection(struct vmm_vcpu *vcpu);
-void svm_before_entry(struct svm_vcpu *svm);
-void svm_after_exit(struct svm_vcpu *svm);
+void svm_step_for_nmi(struct svm_vcpu *svm);
+void svm_track_nmi(struct svm_vcpu *svm);
+void svm_requeue(struct svm_vcpu *svm);
 void svm_iret_exit(struct svm_vcpu *svm);
 void svm_close_irq_window(struct svm_vcpu *svm);
 bool svm_irq_allowed(struct vmm_vcpu *vcpu);
 bool svm_nmi_allowed(struct vmm_vcpu *vcpu);
 void svm_open_irq_window(struct vmm_vcpu *vcpu);
 void svm_open_nmi_window(struct vmm_vcpu *vcpu);
-u32 svm_get_shadow(struct vmm_vcpu *vcpu);
 void svm_set_shadow(struct vmm_vcpu *vcpu, u32 mask);
 bool svm_get_nmi_mask(struct vmm_vcpu *vcpu);
 void svm_set_nmi_mask(struct vmm_vcpu *vcpu, bool masked);

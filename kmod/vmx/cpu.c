@@ -263,16 +263,14 @@ void vmx_vcpu_load(struct vmm_vcpu *vcpu, int cpu)
 }
 
 /**
- * vmx_prepare_switch() - save what an exit will not restore and load the guest's
+ * vmx_save_host() - save what an exit will not restore and load the guest's
  * @vcpu: loaded; preemption off, interrupts on
  */
-void vmx_prepare_switch(struct vmm_vcpu *vcpu)
+void vmx_save_host(struct vmm_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	unsigned long fs_base;
 
-	if (vmx->guest_loaded)
-		return;
 	current_save_fsgs();
 	fs_base = current->thread.fsbase;
 	vmx->host_gs_base = current->thread.gsbase;
@@ -287,7 +285,6 @@ void vmx_prepare_switch(struct vmm_vcpu *vcpu)
 		vmx->vmcs_fs_base = fs_base;
 	}
 	vmx_msr_load_guest(vmx);
-	vmx->guest_loaded = true;
 }
 
 /*
@@ -306,18 +303,15 @@ static void reload_ldt(void)
 }
 
 /**
- * vmx_vcpu_put() - the CPU goes back to the host: undo vmx_prepare_switch()
+ * vmx_restore_host() - the CPU goes back to the host: undo vmx_save_host()
  * @vcpu: loaded; preemption off, interrupts on or off
  *
  * The VMCS stays active; as a rule the vCPU comes back to the same CPU.
  */
-void vmx_vcpu_put(struct vmm_vcpu *vcpu)
+void vmx_restore_host(struct vmm_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	if (!vmx->guest_loaded)
-		return;
-	vmx->guest_loaded = false;
 	vmx_msr_load_host(vmx);
 	reload_ldt();
 	if (vmx->host_gs_sel)

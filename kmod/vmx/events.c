@@ -184,7 +184,7 @@ void vmx_open_nmi_window(struct vmm_vcpu *vcpu)
 
 /**
  * vmx_get_shadow() - blocking by STI or MOV SS, as KVM_X86_SHADOW_INT_*
- * @vcpu: loaded
+ * @vcpu: loaded; others ask vmm_shadow()
  */
 u32 vmx_get_shadow(struct vmm_vcpu *vcpu)
 {
@@ -266,7 +266,7 @@ void vmx_update_cr8_intercept(struct vmm_vcpu *vcpu, int tpr, int irr)
  */
 void vmx_tpr_to_cpu(struct vmx_vcpu *vmx)
 {
-	u8 tpr = vmm_lapic_get_tpr(&vmx->vcpu);
+	u8 tpr = vmm_get_cr8(&vmx->vcpu);
 
 	vmx->virtual_apic[VTPR] = tpr << 4;
 	/* The threshold must not be above it at entry (SDM 27.2.1.1). */
@@ -282,6 +282,6 @@ void vmx_tpr_from_cpu(struct vmx_vcpu *vmx)
 {
 	u8 tpr = vmx->virtual_apic[VTPR] >> 4;
 
-	if (unlikely(tpr != vmm_lapic_get_tpr(&vmx->vcpu)))
+	if (unlikely(tpr != vmm_get_cr8(&vmx->vcpu)))
 		vmm_lapic_set_tpr(&vmx->vcpu, tpr);
 }

@@ -5,7 +5,7 @@
  *
  * The latter matter to the host only in user mode (SYSCALL's, TSC_AUX, the inactive
  * GS base), so they hold the guest's values from the first entry after a load until
- * vcpu_put, which comes before this thread returns to user space or another runs.
+ * vmx_restore_host(), which comes before this thread returns to user space or another runs.
  */
 #include <asm/msr.h>
 
@@ -96,7 +96,7 @@ void vmx_msr_load_guest(struct vmx_vcpu *vmx)
 
 /**
  * vmx_msr_load_host() - take the guest's values back and restore the host's, but for
- * IA32_KERNEL_GS_BASE, which vcpu_put writes; preemption off
+ * IA32_KERNEL_GS_BASE, which vmx_restore_host() writes; preemption off
  * @vmx: the vCPU
  */
 void vmx_msr_load_host(struct vmx_vcpu *vmx)
@@ -115,7 +115,7 @@ static void set_switched(struct vmx_vcpu *vmx, int i, u64 data)
 {
 	preempt_disable();
 	vmx->switched[i] = data;
-	if (vmx->guest_loaded)
+	if (vmx->vcpu.host_saved)
 		load_guest_slot(vmx, i);
 	preempt_enable();
 }
@@ -123,7 +123,7 @@ static void set_switched(struct vmx_vcpu *vmx, int i, u64 data)
 static u64 get_kernel_gs_base(struct vmx_vcpu *vmx)
 {
 	preempt_disable();
-	if (vmx->guest_loaded)
+	if (vmx->vcpu.host_saved)
 		rdmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
 	preempt_enable();
 	return vmx->kernel_gs_base;
@@ -133,7 +133,7 @@ static void set_kernel_gs_base(struct vmx_vcpu *vmx, u64 data)
 {
 	preempt_disable();
 	vmx->kernel_gs_base = data;
-	if (vmx->guest_loaded)
+	if (vmx->vcpu.host_saved)
 		wrmsrl(MSR_KERNEL_GS_BASE, data);
 	preempt_enable();
 }
@@ -342,8 +342,8 @@ void vmx_msr_intercept(struct vmm_vcpu *vcpu, u32 msr, bool read, bool write)
 void vmx_msr_bitmap_init(struct vmx_vcpu *vmx)
 {
 	/*
-	 * Allow: what the VMCS switches, KERNEL_GS_BASE, which is saved at
-	 * vcpu_put, and reads of the TSC, to which the offset applies.
+	 * Allow: what the VMCS switches, KERNEL_GS_BASE, which vmx_restore_host()
+	 * saves, and reads of the TSC, to which the offset applies.
 	 */
 	static const u32 direct[] = {
 		MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,

@@ -18,7 +18,7 @@
 /**
  * vmx_cache_reg() - fetch a register from the VMCS into the vCPU
  * @vcpu: loaded
- * @reg: VMM_RSP, VMM_RIP, VMM_RFLAGS or VMM_REG_CR0, CR3, CR4; all others are
+ * @reg: VMM_RSP, VMM_RIP, VMM_RFLAGS or VMM_REG_CR0, CR3, CR4, SHADOW; all others are
  * there already
  */
 void vmx_cache_reg(struct vmm_vcpu *vcpu, int reg)
@@ -45,6 +45,9 @@ void vmx_cache_reg(struct vmm_vcpu *vcpu, int reg)
 	case VMM_REG_CR4:
 		owned = vcpu->cr4_guest_owned;
 		vcpu->cr4 = (vcpu->cr4 & ~owned) | (vmcs_read(GUEST_CR4) & owned);
+		break;
+	case VMM_REG_SHADOW:
+		vcpu->shadow = vmx_get_shadow(vcpu);
 		break;
 	}
 	vcpu->avail |= BIT(reg);

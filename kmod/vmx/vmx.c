@@ -197,7 +197,6 @@ static int vmx_vcpu_create(struct vmm_vcpu *vcpu)
 	vmx_vmclear(vmx->vmcs_pa);
 	vmx_vcpu_load(vcpu, smp_processor_id());
 	init_vmcs(vmx);
-	vmx_vcpu_put(vcpu);
 	put_cpu();
 	return 0;
 }
@@ -412,7 +411,7 @@ static void read_guest_state(struct vmx_vcpu *vmx)
 	struct vmm_vcpu *vcpu = &vmx->vcpu;
 
 	vcpu->avail = ~(u32)(BIT(VMM_RIP) | BIT(VMM_RSP) | BIT(VMM_RFLAGS) | BIT(VMM_REG_CR0) |
-			     BIT(VMM_REG_CR3) | BIT(VMM_REG_CR4));
+			     BIT(VMM_REG_CR3) | BIT(VMM_REG_CR4) | BIT(VMM_REG_SHADOW));
 	/* The guest loads CR3 without an exit, and the CPU the PDPTEs along with it. */
 	if (unlikely(vmx->pae_paging)) {
 		vcpu->pdptrs[0] = vmcs_read(GUEST_PDPTR0);
@@ -581,8 +580,8 @@ const struct vmm_backend vmx_backend = {
 	.vcpu_destroy		= vmx_vcpu_destroy,
 	.vcpu_reset		= vmx_vcpu_reset,
 	.vcpu_load		= vmx_vcpu_load,
-	.vcpu_put		= vmx_vcpu_put,
-	.prepare_switch		= vmx_prepare_switch,
+	.save_host		= vmx_save_host,
+	.restore_host		= vmx_restore_host,
 	.run			= vmx_run,
 
 	.cache_reg		= vmx_cache_reg,
@@ -616,7 +615,6 @@ const struct vmm_backend vmx_backend = {
 	.nmi_allowed		= vmx_nmi_allowed,
 	.open_irq_window	= vmx_open_irq_window,
 	.open_nmi_window	= vmx_open_nmi_window,
-	.get_shadow		= vmx_get_shadow,
 	.set_shadow		= vmx_set_shadow,
 	.get_nmi_mask		= vmx_get_nmi_mask,
 	.set_nmi_mask		= vmx_set_nmi_mask,

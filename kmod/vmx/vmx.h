@@ -63,7 +63,6 @@ struct vmx_vcpu {
 	u64 timer_deadline;			/* host TSC; ~0: off */
 
 	/* Host state */
-	bool guest_loaded;			/* between prepare_switch and vcpu_put */
 	u16 host_fs_sel, host_gs_sel, host_ds_sel, host_es_sel;
 	unsigned long host_gs_base;		/* user space's, in IA32_KERNEL_GS_BASE meanwhile */
 	unsigned long vmcs_fs_base;		/* what HOST_FS_BASE holds */
@@ -115,8 +114,8 @@ void vmx_cpu_crash(void);
 struct vmcs *vmx_alloc_vmcs(gfp_t gfp);
 void vmx_vmcs_deactivate(struct vmx_vcpu *vmx);
 void vmx_vcpu_load(struct vmm_vcpu *vcpu, int cpu);
-void vmx_vcpu_put(struct vmm_vcpu *vcpu);
-void vmx_prepare_switch(struct vmm_vcpu *vcpu);
+void vmx_save_host(struct vmm_vcpu *vcpu);
+void vmx_restore_host(struct vmm_vcpu *vcpu);
 void vmx_flush_l1d(struct vmx_vcpu *vmx);
 
 /* state.c */
