@@ -179,7 +179,7 @@ static enum emul_status op_fetch(struct emul *e, u64 la, void *buf, unsigned int
 	if (st != EMUL_OK)
 		return st;
 	/* code in a device is not emulated: nobody executes from one */
-	return vmm_read_guest(vcpu->vm, gpa, buf, len) ? EMUL_UNHANDLEABLE : EMUL_OK;
+	return vmm_read_guest_code(vcpu->vm, gpa, buf, len) ? EMUL_UNHANDLEABLE : EMUL_OK;
 }
 
 static enum emul_status op_read(struct emul *e, u64 la, void *buf, unsigned int len,

@@ -381,6 +381,39 @@ static void door_mark_dirty(struct vmm_vm *vm, struct vmm_slot *slot, u64 gpa, u
 		vmm_mark_dirty(vm, slot, gfn);
 }
 
+/*
+ * copy_from_user(), but what an instruction reads at once is read at once: an entry of the guest's
+ * tables, say, which another vCPU is changing.
+ */
+static unsigned long read_user(void *data, const void __user *p, unsigned long len)
+{
+	switch (len) {
+	case 2:
+		return get_user(*(u16 *)data, (const u16 __user *)p);
+	case 4:
+		return get_user(*(u32 *)data, (const u32 __user *)p);
+	case 8:
+		return get_user(*(u64 *)data, (const u64 __user *)p);
+	default:
+		return copy_from_user(data, p, len);
+	}
+}
+
+/* The same for copy_to_user(); nothing has been written when one of these fails. */
+static unsigned long write_user(void __user *p, const void *data, unsigned long len)
+{
+	switch (len) {
+	case 2:
+		return put_user(*(const u16 *)data, (u16 __user *)p) ? len : 0;
+	case 4:
+		return put_user(*(const u32 *)data, (u32 __user *)p) ? len : 0;
+	case 8:
+		return put_user(*(const u64 *)data, (u64 __user *)p) ? len : 0;
+	default:
+		return copy_to_user(p, data, len);
+	}
+}
+
 /**
  * vmm_read_guest() - Copy from guest-physical memory.
  * @vm: SRCU held; current's mm is the VM's; may sleep
@@ -400,8 +433,40 @@ int vmm_read_guest(struct vmm_vm *vm, u64 gpa, void *data, unsigned long len)
 		return -EFAULT;
 	for (; len; gpa += chunk, data += chunk, len -= chunk) {
 		p = door(vm, gpa, len, false, &slot, &chunk);
-		if (!p || copy_from_user(data, p, chunk))
+		if (!p || read_user(data, p, chunk))
 			return -EFAULT;
+	}
+	return 0;
+}
+
+/**
+ * vmm_read_guest_code() - Read the bytes of an instruction.
+ * @vm: SRCU held; current's mm is the VM's; may sleep
+ * @gpa: from where; gpa + len does not cross a page
+ * @bytes: to where
+ * @len: how many
+ *
+ * Another vCPU may be rewriting it: each aligned quadword is read in one piece. Nothing is
+ * promised to code that does so while it is executed (SDM 9.1.3), but kernels that patch
+ * themselves rely on CPUs never to see half of such a store.
+ *
+ * Return: 0 or -EFAULT.
+ */
+int vmm_read_guest_code(struct vmm_vm *vm, u64 gpa, u8 *bytes, unsigned int len)
+{
+	unsigned int skip = gpa & 7, n;
+	struct vmm_slot *slot;
+	unsigned long chunk;
+	u64 word, __user *p;
+
+	p = door(vm, gpa - skip, len, false, &slot, &chunk);
+	if (!p)
+		return -EFAULT;
+	for (; len; bytes += n, len -= n, skip = 0) {
+		if (get_user(word, p++))
+			return -EFAULT;
+		n = min(len, 8 - skip);
+		memcpy(bytes, (u8 *)&word + skip, n);
 	}
 	return 0;
 }
@@ -429,7 +494,7 @@ int vmm_write_guest(struct vmm_vm *vm, u64 gpa, const void *data, unsigned long 
 		p = door(vm, gpa, len, true, &slot, &chunk);
 		if (!p)
 			return -EFAULT;
-		left = copy_to_user(p, data, chunk);
+		left = write_user(p, data, chunk);
 		/* After the write: a log fetched before this shows it next time. */
 		if (left < chunk)
 			door_mark_dirty(vm, slot, gpa, chunk - left);

@@ -106,6 +106,7 @@ int vmm_clear_dirty_log(struct vmm_vm *vm, const struct kvm_clear_dirty_log *log
 struct vmm_slot *vmm_find_slot(struct vmm_vm *vm, u64 gfn);		/* NULL: none */
 struct vmm_slot *vmm_vcpu_find_slot(struct vmm_vcpu *vcpu, u64 gfn);	/* with the vCPU's cache */
 int vmm_read_guest(struct vmm_vm *vm, u64 gpa, void *data, unsigned long len);
+int vmm_read_guest_code(struct vmm_vm *vm, u64 gpa, u8 *bytes, unsigned int len);
 int vmm_write_guest(struct vmm_vm *vm, u64 gpa, const void *data, unsigned long len);
 /* As above without sleeping (page faults off): -EFAULT also when not resident. */
 int vmm_read_guest_atomic(struct vmm_vm *vm, u64 gpa, void *data, unsigned long len);
