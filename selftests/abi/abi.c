@@ -14,7 +14,7 @@ int main(int argc, char **argv)
 {
 	const struct row *const tables[] = {
 		system_rows, state_rows, memory_rows, guest_rows, irq_rows, pv_rows, pv_apf_rows, host_rows,
-		optin_rows, more_rows, mmio_rows, NULL,
+		optin_rows, more_rows, mmio_rows, many_rows, race_rows, NULL,
 	};
 	const char *answers = NULL, *only = NULL;
 	int i;

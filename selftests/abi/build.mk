@@ -4,7 +4,7 @@
 ABI_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -fno-pie -mno-red-zone -fcf-protection=none \
 	      -fno-stack-protector -fno-tree-loop-distribute-patterns -pthread
 ABI_LDFLAGS := -static -no-pie -Wl,-z,norelro -pthread
-ABI_SRC := abi compare lib system state memory guest irq pv pv_apf host optin more mmio
+ABI_SRC := abi compare lib system state memory guest irq pv pv_apf host optin more mmio many race
 
 check-programs: $(B)/abi/abi $(B)/abi/hostile $(B)/abi/life $(B)/abi/bringup
 

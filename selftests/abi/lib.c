@@ -26,7 +26,7 @@ volatile struct guest guest __attribute__((aligned(4096)));
 static const char *row_name;
 static int answers_fd = -1;
 static char why[256];
-static int row_seconds = ROW_SECONDS;
+int row_seconds = ROW_SECONDS;
 
 /* ---- rows ------------------------------------------------------------------------- */
 
@@ -291,6 +291,30 @@ uint64_t get_msr(struct vm *vm, int i, uint32_t index)
 	return m.entry.data;
 }
 
+uint64_t stat_value(int vcpu_or_vm, const char *name)
+{
+	int fd = ioctl(vcpu_or_vm, KVM_GET_STATS_FD, 0);
+	struct kvm_stats_header h;
+	uint64_t value = ~0ull;
+	uint32_t i;
+
+	if (fd < 0 || pread(fd, &h, sizeof(h), 0) != sizeof(h))
+		return value;
+	for (i = 0; i < h.num_desc; i++) {
+		char buf[sizeof(struct kvm_stats_desc) + 256];
+		struct kvm_stats_desc *d = (void *)buf;
+		size_t size = sizeof(*d) + h.name_size;
+
+		if (pread(fd, buf, size, h.desc_offset + i * size) != (ssize_t)size)
+			break;
+		if (!strcmp((char *)(d + 1), name) &&
+		    pread(fd, &value, 8, h.data_offset + d->offset) != 8)
+			break;
+	}
+	close(fd);
+	return value;
+}
+
 static const uint64_t gdt[] = {
 	0,
 	0x00cf9b000000ffff,	/* CODE32 */
@@ -415,22 +439,27 @@ struct vm *vm_new(unsigned int flags)
 	return vm;
 }
 
-int vm_add_vcpu(struct vm *vm)
+int vm_add_vcpu_id(struct vm *vm, unsigned int id)
 {
 	int i = vm->nr_vcpus;
 	struct kvm_cpuid2 *cpuid = supported_cpuid();
 	uint32_t n;
 
-	vm->vcpu[i] = MUST(ioctl(vm->fd, KVM_CREATE_VCPU, i));
+	vm->vcpu[i] = MUST(ioctl(vm->fd, KVM_CREATE_VCPU, id));
 	vm->run[i] = mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu[i], 0);
 	if (vm->run[i] == MAP_FAILED)
 		fail("mmap of kvm_run: %s", strerror(errno));
 	/* The APIC id is the vCPU's, not the asking CPU's. */
 	for (n = 0; n < cpuid->nent; n++)
 		if (cpuid->entries[n].function == 1)
-			cpuid->entries[n].ebx = (cpuid->entries[n].ebx & 0xffffff) | i << 24;
+			cpuid->entries[n].ebx = (cpuid->entries[n].ebx & 0xffffff) | id << 24;
 	MUST(ioctl(vm->vcpu[i], KVM_SET_CPUID2, cpuid));
 	return vm->nr_vcpus++;
+}
+
+int vm_add_vcpu(struct vm *vm)
+{
+	return vm_add_vcpu_id(vm, vm->nr_vcpus);
 }
 
 void vm_free(struct vm *vm)

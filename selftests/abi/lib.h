@@ -38,7 +38,7 @@
 #define PDPT		0x11000ul
 #define PDS		0x12000ul	/* MAPPED_GIB page directories */
 #define STACKS		0x40000ul	/* one of STACK_SIZE per vCPU, growing down from its end */
-#define STACK_SIZE	0x10000ul
+#define STACK_SIZE	0x8000ul
 #define SCRATCH		0x100000ul	/* 1 MiB for the row */
 #define IMAGE		0x400000ul	/* the program */
 #define MMIO		0x10000000ul	/* nothing is there */
@@ -51,7 +51,7 @@
 #define DATA_USER	0x33
 #define TSS_SEL		0x38
 
-#define MAX_VCPUS	4
+#define MAX_VCPUS	16
 #define SYNC_PORT	0x600
 #define DONE		0xd0e		/* what a guest function that returned syncs */
 #define OOPS		0xdead0000u	/* | vector: an exception nobody asked for */
@@ -62,13 +62,15 @@ struct row {
 };
 
 extern const struct row system_rows[], state_rows[], memory_rows[], irq_rows[], guest_rows[],
-			pv_rows[], pv_apf_rows[], host_rows[], optin_rows[], more_rows[], mmio_rows[];
+			pv_rows[], pv_apf_rows[], host_rows[], optin_rows[], more_rows[], mmio_rows[],
+			many_rows[], race_rows[];
 
 /* ---- rows ---------------------------------------------------------------------- */
 
 extern const char *device;
 extern int dev;			/* the device, open */
 extern bool on_kvm, amd, tcg;	/* tcg: this host runs in QEMU's emulator */
+extern int row_seconds;		/* a row's time limit */
 void identify(void);		/* sets amd and tcg; run_rows() calls it */
 
 void answer(const char *key, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -127,6 +129,7 @@ struct vm {
 
 struct vm *vm_new(unsigned int flags);
 int vm_add_vcpu(struct vm *vm);
+int vm_add_vcpu_id(struct vm *vm, unsigned int id);
 void vm_free(struct vm *vm);
 /* Returns the ioctl's result. */
 int vm_slot(struct vm *vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size, void *hva);
@@ -135,6 +138,8 @@ struct kvm_cpuid2 *supported_cpuid(void);
 const struct kvm_cpuid_entry2 *cpuid_leaf(uint32_t function, uint32_t index);
 void set_msr(struct vm *vm, int i, uint32_t index, uint64_t value);
 uint64_t get_msr(struct vm *vm, int i, uint32_t index);
+/* A statistic of a VM or a vCPU by its name; ~0: there is none. */
+uint64_t stat_value(int vcpu_or_vm, const char *name);
 
 enum mode { REAL, PROTECTED, LONG };
 

@@ -188,30 +188,6 @@ static void check_many(struct vm *vm, uint8_t *p, uint64_t gpa, uint64_t size, u
 	expect_sync(vm, 0, DONE);
 }
 
-static uint64_t stat_value(int vcpu_or_vm, const char *name)
-{
-	int fd = ioctl(vcpu_or_vm, KVM_GET_STATS_FD, 0);
-	struct kvm_stats_header h;
-	uint64_t value = ~0ull;
-	uint32_t i;
-
-	if (fd < 0 || pread(fd, &h, sizeof(h), 0) != sizeof(h))
-		return value;
-	for (i = 0; i < h.num_desc; i++) {
-		char buf[sizeof(struct kvm_stats_desc) + 256];
-		struct kvm_stats_desc *d = (void *)buf;
-		size_t size = sizeof(*d) + h.name_size;
-
-		if (pread(fd, buf, size, h.desc_offset + i * size) != (ssize_t)size)
-			break;
-		if (!strcmp((char *)(d + 1), name) &&
-		    pread(fd, &value, 8, h.data_offset + d->offset) != 8)
-			break;
-	}
-	close(fd);
-	return value;
-}
-
 static void above_4g(void)
 {
 	struct vm *vm = vm_new(0);
