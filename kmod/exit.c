@@ -228,7 +228,6 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 			       vcpu->exit.qual);
 	if (WARN_ON_ONCE((unsigned int)reason >= VMM_NR_EXITS))
 		reason = VMM_EXIT_UNKNOWN;
-	reason = array_index_nospec(reason, VMM_NR_EXITS);
 	vcpu->stats.exit_count[reason]++;
 	if (reason == VMM_EXIT_NONE || reason == VMM_EXIT_INTR)
 		return 1;

@@ -657,6 +657,28 @@ static long call_loaded(const struct row *row, struct vmm_vcpu *vcpu, void *buf)
 	return r;
 }
 
+static long call_locked(const struct row *row, struct vmm_vcpu *vcpu, void *buf)
+{
+	long r;
+
+	if (mutex_lock_killable(&vcpu->mutex))
+		return -EINTR;
+	r = row->flags & VCPU_LOAD ? call_loaded(row, vcpu, buf) : row->vcpu(vcpu, buf);
+	mutex_unlock(&vcpu->mutex);
+	return r;
+}
+
+/* Apart, so that KVM_RUN does not pay for a buffer. */
+static noinline long call_with_buffer(const struct row *row, struct vmm_vcpu *vcpu,
+				      unsigned long arg)
+{
+	union arg_buf stack;
+	void *heap, *buf = arg_get(row, arg, &stack, &heap);
+
+	return IS_ERR(buf) ? PTR_ERR(buf) :
+			     arg_put(row, arg, buf, heap, call_locked(row, vcpu, buf));
+}
+
 /**
  * vmm_vcpu_ioctl() - ioctls of a vCPU
  * @file: its file
@@ -673,9 +695,6 @@ long vmm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	const struct row *row = find_row(vcpu_rows, ARRAY_SIZE(vcpu_rows), cmd);
 	struct vmm_vcpu *vcpu = file->private_data;
 	struct vmm_vm *vm = vcpu->vm;
-	union arg_buf stack;
-	void *heap, *buf;
-	long r;
 
 	if (vm->mm != current->mm)
 		return -EIO;
@@ -683,14 +702,7 @@ long vmm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -ENOTTY;
 	if (READ_ONCE(vm->dead) && !(row->flags & WHEN_DEAD))
 		return -EIO;
-	buf = arg_get(row, arg, &stack, &heap);
-	if (IS_ERR(buf) && (row->flags & (ARG_IN | ARG_OUT)))
-		return PTR_ERR(buf);
-	if (mutex_lock_killable(&vcpu->mutex)) {
-		kfree(heap);
-		return -EINTR;
-	}
-	r = row->flags & VCPU_LOAD ? call_loaded(row, vcpu, buf) : row->vcpu(vcpu, buf);
-	mutex_unlock(&vcpu->mutex);
-	return arg_put(row, arg, buf, heap, r);
+	if (row->flags & (ARG_IN | ARG_OUT))
+		return call_with_buffer(row, vcpu, arg);
+	return call_locked(row, vcpu, (void *)arg);
 }

@@ -323,31 +323,35 @@ struct vmm_slot *vmm_find_slot(struct vmm_vm *vm, u64 gfn)
 }
 
 /**
- * vmm_vcpu_find_slot() - vmm_find_slot(), remembering what was found last: a slot, and a
- * frame in none, as a device's is.
+ * vmm_vcpu_find_slot() - vmm_find_slot(), remembering what was found last: two slots (a large
+ * guest has code below 4 GiB and page tables above), and a frame in none, as a device's is.
  * @vcpu: own thread, SRCU held
  * @gfn: guest frame
  */
 struct vmm_slot *vmm_vcpu_find_slot(struct vmm_vcpu *vcpu, u64 gfn)
 {
 	u64 generation = slots_read(vcpu->vm)->generation;
-	struct vmm_slot *slot = vcpu->last_slot;
+	struct vmm_slot **last = vcpu->last_slots, *slot;
 
 	/* A slot of another generation may be freed: it must not be looked into. */
 	if (unlikely(vcpu->slots_generation != generation)) {
 		vcpu->slots_generation = generation;
-		vcpu->last_slot = NULL;
+		last[0] = last[1] = NULL;
 		vcpu->hole_gfn = ~0ull;
-	} else if (slot && gfn - slot->base_gfn < slot->npages) {
-		return slot;
-	} else if (gfn == vcpu->hole_gfn) {
-		return NULL;
 	}
+	if (last[0] && gfn - last[0]->base_gfn < last[0]->npages)
+		return last[0];
+	if (last[1] && gfn - last[1]->base_gfn < last[1]->npages)
+		return last[1];
+	if (gfn == vcpu->hole_gfn)
+		return NULL;
 	slot = vmm_find_slot(vcpu->vm, gfn);
-	if (slot)
-		vcpu->last_slot = slot;
-	else
+	if (slot) {
+		last[1] = last[0];
+		last[0] = slot;
+	} else {
 		vcpu->hole_gfn = gfn;
+	}
 	return slot;
 }
 

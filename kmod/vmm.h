@@ -236,7 +236,7 @@ struct vmm_vcpu {
 	struct vmm_lapic *lapic;		/* NULL without in-module irqchip */
 	struct vmm_mmu_vcpu mmu;		/* mmu/ */
 	struct vmm_vcpu_stats stats;		/* [v] counters; read racily by the stats fd */
-	struct vmm_slot *last_slot;		/* [v] lookup cache, good for slots_generation only */
+	struct vmm_slot *last_slots[2];		/* [v] lookup cache, good for slots_generation only */
 	u64 hole_gfn;				/* [v] a frame in no slot; likewise */
 	u64 slots_generation;
 };
