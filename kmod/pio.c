@@ -47,6 +47,7 @@ enum emul_status vmm_emulate_in(struct emul *e, u16 port, unsigned int size, uns
 	em->pio.port = port;
 	em->pio.size = size;
 	em->pio.count = count;
+	memset(vcpu->pio_data, 0, size * count);
 	for (i = 0; i < count; i++) {
 		if (vmm_bus_read(vcpu, VMM_BUS_PIO, port, size, vcpu->pio_data + i * size)) {
 			if (!i)
@@ -61,7 +62,6 @@ enum emul_status vmm_emulate_in(struct emul *e, u16 port, unsigned int size, uns
 		return EMUL_OK;
 	}
 	em->need = NEED_PIO_IN;
-	memset(vcpu->pio_data, 0, size * count);
 	vmm_fill_pio_exit(vcpu, port, size, count, true);
 	return EMUL_IO_NEEDED;
 }

@@ -210,7 +210,7 @@ static __always_inline int bus_access(struct vmm_vcpu *vcpu, enum vmm_bus bus, u
  * @bus: which bus
  * @addr: port or guest-physical address
  * @len: bytes, 1..8
- * @data: where they go, little endian
+ * @data: where they go, little endian; zeroed
  *
  * Return: 0, or -EOPNOTSUPP when nobody answers.
  */

@@ -363,7 +363,6 @@ static int ioapic_read(struct vmm_vcpu *vcpu, struct vmm_iodev *dev, u64 addr, i
 		break;
 	}
 	raw_spin_unlock_irqrestore(&io->lock, flags);
-	memset(data, 0, len);
 	memcpy(data, &value, min_t(int, len, sizeof(value)));
 	return 0;
 }

@@ -71,7 +71,10 @@ enum vmm_bus { VMM_BUS_PIO, VMM_BUS_MMIO, VMM_BUS_FAST_MMIO, VMM_NR_BUSES };
 
 struct vmm_iodev;
 struct vmm_iodev_ops {
-	/* 0 handled, -EOPNOTSUPP not mine (try the next). data: little endian, len 1..8. */
+	/*
+	 * 0 handled, -EOPNOTSUPP not mine (try the next). data: little endian, len 1..8; zero
+	 * where a read leaves it.
+	 */
 	int (*read)(struct vmm_vcpu *vcpu, struct vmm_iodev *dev, u64 addr, int len, void *data);
 	int (*write)(struct vmm_vcpu *vcpu, struct vmm_iodev *dev, u64 addr, int len, const void *data);
 	void (*destroy)(struct vmm_iodev *dev);

@@ -589,7 +589,6 @@ int vmm_lapic_mmio_read(struct vmm_vcpu *vcpu, u64 gpa, int len, void *data)
 		memset(data, 0xff, len);
 		return 0;
 	}
-	memset(data, 0, len);
 	offset = gpa & (LAPIC_PAGE_SIZE - 1);
 	if ((offset & 0xf) + len > 4)
 		return 0;

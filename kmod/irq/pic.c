@@ -371,7 +371,6 @@ static int pic_read(struct vmm_vcpu *vcpu, struct vmm_iodev *dev, u64 addr, int 
 	struct vmm_pic *pic = port->pic;
 	unsigned long flags;
 
-	memset(data, 0, len);
 	if (len != 1)
 		return 0;
 	flags = pic_lock(pic);

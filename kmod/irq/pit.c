@@ -360,7 +360,6 @@ static int pit_read(struct vmm_vcpu *vcpu, struct vmm_iodev *dev, u64 addr, int 
 	struct vmm_pit *pit = container_of(dev, struct vmm_pit, dev);
 	unsigned int port = addr & 3;
 
-	memset(data, 0, len);
 	if (port == 3)
 		return 0;
 	mutex_lock(&pit->lock);
@@ -380,7 +379,6 @@ static int speaker_read(struct vmm_vcpu *vcpu, struct vmm_iodev *dev, u64 addr, 
 	struct kvm_pit_channel_state *c = &pit->channel[2];
 	u8 refresh = (ktime_get_ns() >> 14) & 1;
 
-	memset(data, 0, len);
 	mutex_lock(&pit->lock);
 	*(u8 *)data = c->gate | pit->speaker << 1 | refresh << 4 | channel_out(c) << 5;
 	mutex_unlock(&pit->lock);

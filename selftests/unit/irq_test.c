@@ -373,7 +373,7 @@ static void io_eoi(u8 vector, bool level)
 
 START_TEST(ioapic_registers)
 {
-	u64 wide = ~0ull;
+	u64 wide = 0;
 	struct vmm_iodev *dev = &vm.irqchip.ioapic->dev;
 
 	ck_assert_uint_eq(io_read(1), 0x00170011);
@@ -553,7 +553,7 @@ static void pit_out(unsigned int port, u8 value)
 static u8 pit_in(unsigned int port)
 {
 	struct vmm_iodev *dev = port == 0x61 ? &vm.irqchip.pit->speaker_dev : &vm.irqchip.pit->dev;
-	u8 value = 0xee;
+	u8 value = 0;
 
 	dev->ops->read(&vcpu, dev, port, 1, &value);
 	return value;
