@@ -365,12 +365,24 @@ u64 vmm_pt_zap(struct vmm_pt *pt, u64 start, u64 end, unsigned int budget)
 	return pt_walk(&w);
 }
 
+/* Without a dirty bit the right to write was all that said the page may have been written. */
+static bool pt_write_protect(struct vmm_pt *pt, u64 *entry)
+{
+	u64 old = pt_clear_bits(entry, pt->format->write);
+
+	if (!(old & pt->format->write))
+		return false;
+	if (!pt->format->dirty)
+		vmm_pt_leaf_written(pt, old);
+	return true;
+}
+
 static void visit_write_protect(struct pt_walk *w, u64 *entry, u64 value, int level, u64 gfn)
 {
 	(void)value;
 	(void)level;
 	(void)gfn;
-	if (pt_clear_bits(entry, w->pt->format->write) & w->pt->format->write)
+	if (pt_write_protect(w->pt, entry))
 		w->result = true;
 }
 
@@ -409,7 +421,7 @@ bool vmm_pt_write_protect_one(struct vmm_pt *pt, u64 gfn)
 	int level;
 	u64 *entry = vmm_pt_lookup(pt, gfn, &level);
 
-	return entry && (pt_clear_bits(entry, pt->format->write) & pt->format->write);
+	return entry && pt_write_protect(pt, entry);
 }
 
 static void visit_test_young(struct pt_walk *w, u64 *entry, u64 value, int level, u64 gfn)

@@ -137,11 +137,14 @@ bool vmm_pt_age(struct vmm_pt *pt, u64 start, u64 end, bool clear);
  *
  * leaf_dropped: the leaf *was* @entry, and cached copies of it may still be in use:
  *	flush before the page goes back to the host. Exclusive.
+ * leaf_written: the leaf was @entry and stays, but says no more that its page may have
+ *	been written (only where the format has no dirty bit). Shared or exclusive.
  * table_dropped: @table is out of the tree, but CPUs may still be reading it: free
  *	it after the flush. Exclusive.
  * leaf_count: @n leaves more (fewer) at @level. Shared or exclusive.
  */
 void vmm_pt_leaf_dropped(struct vmm_pt *pt, u64 gfn, int level, u64 entry);
+void vmm_pt_leaf_written(struct vmm_pt *pt, u64 entry);
 void vmm_pt_table_dropped(struct vmm_pt *pt, u64 *table);
 void vmm_pt_leaf_count(struct vmm_pt *pt, int level, long n);
 

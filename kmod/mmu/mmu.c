@@ -123,6 +123,13 @@ void vmm_pt_leaf_dropped(struct vmm_pt *pt, u64 gfn, int level, u64 entry)
 		mark_page_accessed(page);
 }
 
+/* As above the page is still the host's: it cannot go before the entry does. */
+void vmm_pt_leaf_written(struct vmm_pt *pt, u64 entry)
+{
+	if (!(entry & VMM_PT_SPECIAL))
+		SetPageDirty(pfn_to_page(vmm_pt_pfn(pt, entry)));
+}
+
 void vmm_pt_table_dropped(struct vmm_pt *pt, u64 *table)
 {
 	struct vmm_vm *vm = pt_vm(pt);
