@@ -466,6 +466,15 @@ static void lapic_write_lvt(struct vmm_lapic *lapic, u32 offset, u32 value)
 		lapic_lvt0_changed(lapic);
 }
 
+/* The ID, LDR or DFR: who is addressed by what. Guests write them more often than they change. */
+static void lapic_write_address(struct vmm_lapic *lapic, u32 offset, u32 value)
+{
+	if (lapic_reg(lapic, offset) == value)
+		return;
+	lapic_set_reg(lapic, offset, value);
+	vmm_apic_map_rebuild(lapic->vcpu->vm);
+}
+
 /* 0, or 1: no such register, or it cannot be written (x2APIC: #GP). */
 static int lapic_write(struct vmm_lapic *lapic, u32 offset, u32 value)
 {
@@ -475,8 +484,7 @@ static int lapic_write(struct vmm_lapic *lapic, u32 offset, u32 value)
 	case APIC_ID:
 		if (x2apic)
 			return 1;
-		lapic_set_reg(lapic, APIC_ID, value & 0xff000000);
-		vmm_apic_map_rebuild(lapic->vcpu->vm);
+		lapic_write_address(lapic, APIC_ID, value & 0xff000000);
 		return 0;
 	case APIC_TASKPRI:
 		report_tpr_access(lapic->vcpu, true);
@@ -488,14 +496,12 @@ static int lapic_write(struct vmm_lapic *lapic, u32 offset, u32 value)
 	case APIC_LDR:
 		if (x2apic)
 			return 1;
-		lapic_set_reg(lapic, APIC_LDR, value & APIC_LDR_MASK);
-		vmm_apic_map_rebuild(lapic->vcpu->vm);
+		lapic_write_address(lapic, APIC_LDR, value & APIC_LDR_MASK);
 		return 0;
 	case APIC_DFR:
 		if (x2apic)
 			return 1;
-		lapic_set_reg(lapic, APIC_DFR, value | 0x0fffffff);
-		vmm_apic_map_rebuild(lapic->vcpu->vm);
+		lapic_write_address(lapic, APIC_DFR, value | 0x0fffffff);
 		return 0;
 	case APIC_SPIV:
 		lapic_write_spiv(lapic, value);
