@@ -834,7 +834,7 @@ int vmm_cpuid_set(struct vmm_vcpu *vcpu, struct kvm_cpuid_entry2 __user *user, u
 	struct kvm_cpuid_entry2 *e;
 	struct vmm_cpuid set;
 	u32 linear;
-	int r;
+	int r, srcu;
 
 	if (nent > VMM_MAX_CPUID_ENTRIES)
 		return -E2BIG;
@@ -858,7 +858,9 @@ int vmm_cpuid_set(struct vmm_vcpu *vcpu, struct kvm_cpuid_entry2 __user *user, u
 	}
 	swap(vcpu->cpuid, set);
 	derive_caps(vcpu);
+	srcu = srcu_read_lock(&vcpu->vm->srcu);		/* the MSR filter */
 	vmm_backend.cpuid_changed(vcpu);
+	srcu_read_unlock(&vcpu->vm->srcu, srcu);
 	if (vcpu->lapic)
 		vmm_lapic_cpuid_changed(vcpu);
 	r = 0;

@@ -22,6 +22,11 @@
 #define LOCK_SLOTS	BIT(4)	/* vm->slots_lock */
 #define VCPU_LOAD	BIT(5)	/* vcpu->mutex is always held; here the vCPU is loaded, too, and SRCU read-held */
 #define WHEN_DEAD	BIT(6)	/* allowed on a killed VM */
+/*
+ * With VCPU_LOAD: no SRCU. The handler copies from or to user space, which may take as long
+ * as user space likes (userfaultfd), and changes of the memory slots wait for SRCU.
+ */
+#define OWN_SRCU	BIT(7)
 
 /* KVM's, too: fewer shadow pages than this cannot map an instruction and its operands. */
 #define MIN_MMU_PAGES	64
@@ -609,14 +614,14 @@ static const struct row vcpu_rows[] = {
 	VCPU_ROW(KVM_SET_FPU,		ARG_IN | VCPU_LOAD,		vcpu_set_fpu),
 	VCPU_ROW(KVM_GET_XSAVE,		ARG_OUT | VCPU_LOAD,		vcpu_get_xsave),
 	VCPU_ROW(KVM_SET_XSAVE,		ARG_IN | VCPU_LOAD,		vcpu_set_xsave),
-	VCPU_ROW(KVM_GET_XSAVE2,	VCPU_LOAD,			vcpu_get_xsave2),
+	VCPU_ROW(KVM_GET_XSAVE2,	VCPU_LOAD | OWN_SRCU,		vcpu_get_xsave2),
 	VCPU_ROW(KVM_GET_XCRS,		ARG_OUT | VCPU_LOAD,		vcpu_get_xcrs),
 	VCPU_ROW(KVM_SET_XCRS,		ARG_IN | VCPU_LOAD,		vcpu_set_xcrs),
-	VCPU_ROW(KVM_GET_MSRS,		VCPU_LOAD,				vcpu_get_msrs),
-	VCPU_ROW(KVM_SET_MSRS,		VCPU_LOAD,				vcpu_set_msrs),
-	VCPU_ROW(KVM_SET_CPUID,		VCPU_LOAD,				vcpu_set_cpuid),
-	VCPU_ROW(KVM_SET_CPUID2,	VCPU_LOAD,				vcpu_set_cpuid2),
-	VCPU_ROW(KVM_GET_CPUID2,	VCPU_LOAD,				vcpu_get_cpuid2),
+	VCPU_ROW(KVM_GET_MSRS,		VCPU_LOAD | OWN_SRCU,		vcpu_get_msrs),
+	VCPU_ROW(KVM_SET_MSRS,		VCPU_LOAD | OWN_SRCU,		vcpu_set_msrs),
+	VCPU_ROW(KVM_SET_CPUID,		VCPU_LOAD | OWN_SRCU,		vcpu_set_cpuid),
+	VCPU_ROW(KVM_SET_CPUID2,	VCPU_LOAD | OWN_SRCU,		vcpu_set_cpuid2),
+	VCPU_ROW(KVM_GET_CPUID2,	VCPU_LOAD | OWN_SRCU,		vcpu_get_cpuid2),
 	VCPU_ROW(KVM_GET_LAPIC,		ARG_OUT | VCPU_LOAD,		vcpu_get_lapic),
 	VCPU_ROW(KVM_SET_LAPIC,		ARG_IN | VCPU_LOAD,		vcpu_set_lapic),
 	VCPU_ROW(KVM_GET_MP_STATE,	ARG_OUT | VCPU_LOAD,		vcpu_get_mp_state),
@@ -637,7 +642,7 @@ static const struct row vcpu_rows[] = {
 	VCPU_ROW(KVM_X86_SET_MCE,	ARG_IN | VCPU_LOAD,		vcpu_set_mce),
 	VCPU_ROW(KVM_HAS_DEVICE_ATTR,	ARG_IN,				vcpu_has_attr),
 	VCPU_ROW(KVM_GET_DEVICE_ATTR,	ARG_IN,				vcpu_get_attr),
-	VCPU_ROW(KVM_SET_DEVICE_ATTR,	ARG_IN | VCPU_LOAD,		vcpu_set_attr),
+	VCPU_ROW(KVM_SET_DEVICE_ATTR,	ARG_IN | VCPU_LOAD | OWN_SRCU,	vcpu_set_attr),
 	VCPU_ROW(KVM_SET_VAPIC_ADDR,	ARG_IN | VCPU_LOAD,		vcpu_vapic_addr),
 	VCPU_ROW(KVM_TPR_ACCESS_REPORTING, ARG_IN | ARG_OUT,		vcpu_tpr_access),
 	VCPU_ROW(KVM_ENABLE_CAP,	ARG_IN | VCPU_LOAD,		vcpu_enable_cap),
@@ -650,9 +655,13 @@ static long call_loaded(const struct row *row, struct vmm_vcpu *vcpu, void *buf)
 	int srcu;
 
 	vmm_vcpu_load(vcpu);
-	srcu = srcu_read_lock(&vcpu->vm->srcu);
-	r = row->vcpu(vcpu, buf);
-	srcu_read_unlock(&vcpu->vm->srcu, srcu);
+	if (row->flags & OWN_SRCU) {
+		r = row->vcpu(vcpu, buf);
+	} else {
+		srcu = srcu_read_lock(&vcpu->vm->srcu);
+		r = row->vcpu(vcpu, buf);
+		srcu_read_unlock(&vcpu->vm->srcu, srcu);
+	}
 	vmm_vcpu_put(vcpu);
 	return r;
 }

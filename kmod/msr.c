@@ -549,17 +549,35 @@ static int feature_get(struct vmm_vcpu *unused, struct vmm_msr *msr)
 	return feature_msr(msr->index, &msr->data) ? 1 : 0;
 }
 
+typedef int (*msr_fn)(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
+
+/* Returns how many were done, stopping at the first register that fails. */
+static u32 msr_entries(struct vmm_vcpu *vcpu, struct kvm_msr_entry *entries, u32 n, msr_fn one)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++) {
+		struct vmm_msr msr = {
+			.index = entries[i].index, .data = entries[i].data, .host = true,
+		};
+
+		if (one(vcpu, &msr))
+			break;
+		entries[i].data = msr.data;
+	}
+	return i;
+}
+
 /*
- * Walk user space's list, stopping at the first register that fails. Returns how
- * many were done; -EFAULT, -E2BIG, -ENOMEM.
+ * Walk user space's list. SRCU is not held around the copies, which may wait for user
+ * space. Returns how many were done; -EFAULT, -E2BIG, -ENOMEM.
  */
-static int msr_io(struct vmm_vcpu *vcpu, struct kvm_msrs __user *user, bool copy_back,
-		  int (*one)(struct vmm_vcpu *vcpu, struct vmm_msr *msr))
+static int msr_io(struct vmm_vcpu *vcpu, struct kvm_msrs __user *user, bool copy_back, msr_fn one)
 {
 	struct kvm_msr_entry *entries;
 	struct kvm_msrs head;
 	size_t size;
-	u32 i;
+	int r, srcu;
 
 	if (copy_from_user(&head, user, sizeof(head)))
 		return -EFAULT;
@@ -569,24 +587,22 @@ static int msr_io(struct vmm_vcpu *vcpu, struct kvm_msrs __user *user, bool copy
 	entries = vmemdup_user(user->entries, size);
 	if (IS_ERR(entries))
 		return PTR_ERR(entries);
-	for (i = 0; i < head.nmsrs; i++) {
-		struct vmm_msr msr = {
-			.index = entries[i].index, .data = entries[i].data, .host = true,
-		};
-
-		if (one(vcpu, &msr))
-			break;
-		entries[i].data = msr.data;
+	if (vcpu) {
+		srcu = srcu_read_lock(&vcpu->vm->srcu);
+		r = msr_entries(vcpu, entries, head.nmsrs, one);
+		srcu_read_unlock(&vcpu->vm->srcu, srcu);
+	} else {
+		r = msr_entries(NULL, entries, head.nmsrs, one);
 	}
 	if (copy_back && copy_to_user(user->entries, entries, size))
-		i = -EFAULT;
+		r = -EFAULT;
 	kvfree(entries);
-	return i;
+	return r;
 }
 
 /**
  * vmm_msr_io() - KVM_GET_MSRS and KVM_SET_MSRS on a vCPU
- * @vcpu: vcpu->mutex held, loaded, SRCU held
+ * @vcpu: vcpu->mutex held, loaded, SRCU not held
  * @user: struct kvm_msrs
  * @write: SET
  *

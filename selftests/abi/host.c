@@ -4,8 +4,11 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "lib.h"
@@ -69,6 +72,102 @@ static void stats(void)
 	vm_free(vm);
 	CHECK(pread(v, id, 8, 0) == 8);
 	CHECK(pread(c, id, 8, 0) == 8);
+}
+
+#define SPIN_TICKS	40000000ull
+
+static void pause_guest(void)
+{
+	uint64_t start = g_rdtsc();
+
+	sync_host(1);
+	while (g_rdtsc() - start < SPIN_TICKS)
+		asm volatile("pause; pause; pause; pause; pause; pause; pause; pause");
+	sync_host(2);
+}
+
+/* Where spinning exits, nobody else wants the CPU, and it soon exits less often. */
+static void spinner(void)
+{
+	struct vm *vm = vm_new(WITH_IRQCHIP);
+	uint64_t before;
+
+	vcpu_call(vm, 0, pause_guest);
+	expect_sync(vm, 0, 1);
+	before = stat_value(vm->vcpu[0], "exits");
+	expect_sync(vm, 0, 2);
+	before = stat_value(vm->vcpu[0], "exits") - before;
+	note("%llu exits", (unsigned long long)before);
+	CHECK(before < SPIN_TICKS / 4096 / 4);
+}
+
+/* ---- buffers that user space has to fetch ----------------------------------------------------- */
+
+static struct {
+	struct vm *vm;
+	unsigned long request;
+	void *buffer;
+	volatile long result;
+	volatile bool changed;
+} slow;
+
+static void *slow_ioctl(void *arg)
+{
+	(void)arg;
+	slow.result = ioctl(slow.vm->vcpu[0], slow.request, slow.buffer);
+	return NULL;
+}
+
+static void *slot_change(void *arg)
+{
+	vm_slot(slow.vm, 9, 0, 0x40000000, 4096, arg);
+	vm_slot(slow.vm, 9, 0, 0x40000000, 0, arg);
+	slow.changed = true;
+	return NULL;
+}
+
+/* Does a change of the memory slots wait for an ioctl that waits for user space? */
+static void slow_buffer(const char *name, unsigned long request)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct uffdio_zeropage zero = { 0 };
+	pthread_t waiting, changing;
+	struct pollfd p;
+	int i;
+
+	p.fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	p.events = POLLIN;
+	if (p.fd < 0 || ioctl(p.fd, UFFDIO_API, &api))
+		skip("no userfaultfd");
+	slow.vm = vm_new(WITH_IRQCHIP);
+	slow.request = request;
+	slow.changed = false;
+	slow.buffer = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(slow.buffer != MAP_FAILED);
+	reg.range.start = zero.range.start = (uintptr_t)slow.buffer;
+	reg.range.len = zero.range.len = 4096;
+	MUST(ioctl(p.fd, UFFDIO_REGISTER, &reg));
+	CHECK(pthread_create(&waiting, NULL, slow_ioctl, NULL) == 0);
+	CHECK(poll(&p, 1, 10000) == 1);
+	CHECK(pthread_create(&changing, NULL, slot_change, map_memory(4096)) == 0);
+	for (i = 0; i < 50 && !slow.changed; i++)
+		usleep(10000);
+	answer(name, "%s", slow.changed ? "waits for nobody" : "waits");
+	MUST(ioctl(p.fd, UFFDIO_ZEROPAGE, &zero));
+	pthread_join(waiting, NULL);
+	pthread_join(changing, NULL);
+	close(p.fd);
+	vm_free(slow.vm);
+}
+
+static void slow_buffers(void)
+{
+	slow_buffer("KVM_SET_CPUID2", KVM_SET_CPUID2);
+	slow_buffer("KVM_GET_CPUID2", KVM_GET_CPUID2);
+	slow_buffer("KVM_GET_XSAVE2", KVM_GET_XSAVE2);
+	slow_buffer("KVM_SET_MSRS", KVM_SET_MSRS);
+	slow_buffer("KVM_GET_MSRS", KVM_GET_MSRS);
 }
 
 /* ---- many, and odd ends ----------------------------------------------------------------------- */
@@ -185,6 +284,8 @@ static void killed_running(void)
 
 const struct row host_rows[] = {
 	{ "host: statistics", stats },
+	{ "host: a spinner's exits", spinner },
+	{ "host: slot changes while an ioctl waits for its buffer", slow_buffers },
 	{ "host: many VMs", many_vms },
 	{ "host: many vCPUs", many_vcpus },
 	{ "host: closed while running", closed_while_running },
