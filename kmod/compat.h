@@ -31,28 +31,28 @@
 void *__symbol_get(const char *symbol);		/* linux/module.h */
 void __symbol_put(const char *symbol);
 
-/*
- * There is room for one callback. KVM's takes it for as long as kvm_intel or kvm_amd is
- * loaded, and takes the CPUs out of VMX and SVM operation whoever put them there; so
- * where kvm.ko is, ours is not needed. Return: registered.
- */
-static inline bool vmm_compat_crash_register(void (*callback)(void))
+static inline void vmm_compat_crash_register(void (*callback)(void))
 {
-	if (__symbol_get("kvm_init")) {
-		__symbol_put("kvm_init");
-		return false;
-	}
 	cpu_emergency_register_virt_callback(callback);
-	return true;
 }
 
 static inline void vmm_compat_crash_unregister(void (*callback)(void))
 {
 	cpu_emergency_unregister_virt_callback(callback);
 }
+
+/* Is KVM there, and the callback, as far as one can tell, its own? */
+static inline bool vmm_compat_crash_is_kvms(void)
+{
+	if (!__symbol_get("kvm_init"))
+		return false;
+	__symbol_put("kvm_init");
+	return true;
+}
 #else
-static inline bool vmm_compat_crash_register(void (*callback)(void)) { return false; }
+static inline void vmm_compat_crash_register(void (*callback)(void)) { }
 static inline void vmm_compat_crash_unregister(void (*callback)(void)) { }
+static inline bool vmm_compat_crash_is_kvms(void) { return true; }
 #endif
 
 static inline bool vmm_compat_fred(void)

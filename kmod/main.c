@@ -70,14 +70,53 @@ static void hw_disable_this_cpu(void *unused)
 	__this_cpu_write(vmm_hw_enabled, false);
 }
 
-static bool crash_registered;	/* hw_lock */
-
 /* The kernel has crashed; NMI context. */
 static void hw_crash(void)
 {
 	if (__this_cpu_read(vmm_hw_enabled))
 		vmm_backend.cpu_crash();
 }
+
+/*
+ * The kernel has room for one callback and warns about a second. KVM's takes it for as
+ * long as kvm_intel or kvm_amd is loaded, and takes the CPUs out of VMX and SVM operation
+ * whoever put them there. So ours is registered while we have VMs and KVM is not there.
+ */
+static bool crash_registered, crash_is_kvms;	/* hw_lock */
+
+static void crash_update(void)
+{
+	bool wanted = vmm_users && !crash_is_kvms;
+
+	if (wanted == crash_registered)
+		return;
+	crash_registered = wanted;
+	if (wanted)
+		vmm_compat_crash_register(hw_crash);
+	else
+		vmm_compat_crash_unregister(hw_crash);
+}
+
+/* COMING is before a module's init function, GOING after its exit function, or a failed init. */
+static int module_changes(struct notifier_block *nb, unsigned long state, void *data)
+{
+	struct module *mod = data;
+
+	if (strcmp(mod->name, "kvm_intel") && strcmp(mod->name, "kvm_amd"))
+		return NOTIFY_DONE;
+	mutex_lock(&hw_lock);
+	if (state == MODULE_STATE_COMING)
+		crash_is_kvms = true;
+	else if (state == MODULE_STATE_GOING)
+		crash_is_kvms = false;
+	crash_update();
+	mutex_unlock(&hw_lock);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block module_notifier = {
+	.notifier_call = module_changes,
+};
 
 /**
  * vmm_hw_get() - a VM is being created: switch the hardware on if it is the first
@@ -103,10 +142,9 @@ int vmm_hw_get(void)
 			on_each_cpu(hw_disable_this_cpu, NULL, 1);
 			goto out;
 		}
-		/* There is one for all: not before the hardware is known to be ours. */
-		crash_registered = vmm_compat_crash_register(hw_crash);
 	}
 	vmm_users++;
+	crash_update();
 out:
 	mutex_unlock(&hw_lock);
 	cpus_read_unlock();
@@ -120,11 +158,9 @@ void vmm_hw_put(void)
 {
 	cpus_read_lock();
 	mutex_lock(&hw_lock);
-	if (!--vmm_users) {
+	if (!--vmm_users)
 		on_each_cpu(hw_disable_this_cpu, NULL, 1);
-		if (crash_registered)
-			vmm_compat_crash_unregister(hw_crash);
-	}
+	crash_update();
 	mutex_unlock(&hw_lock);
 	cpus_read_unlock();
 }
@@ -257,6 +293,8 @@ static int __init vmm_init(void)
 		goto async_pf;
 	register_syscore_ops(&hw_syscore_ops);
 	register_reboot_notifier(&hw_reboot_notifier);
+	crash_is_kvms = vmm_compat_crash_is_kvms();
+	register_module_notifier(&module_notifier);
 	/*
 	 * Here and not per VM: it patches the scheduler's code, which costs more than
 	 * it saves, and QEMU's TCG before 8.0 loses a CPU to it now and then.
@@ -270,6 +308,7 @@ static int __init vmm_init(void)
 	return 0;
 notifier:
 	preempt_notifier_dec();
+	unregister_module_notifier(&module_notifier);
 	unregister_reboot_notifier(&hw_reboot_notifier);
 	unregister_syscore_ops(&hw_syscore_ops);
 	cpuhp_remove_state_nocalls(VMM_CPUHP_STARTING);
@@ -291,6 +330,7 @@ static void __exit vmm_exit(void)
 	/* No VM exists: each holds a reference on the module through its fds. */
 	misc_deregister(&vmm_dev);
 	preempt_notifier_dec();
+	unregister_module_notifier(&module_notifier);
 	unregister_reboot_notifier(&hw_reboot_notifier);
 	unregister_syscore_ops(&hw_syscore_ops);
 	cpuhp_remove_state_nocalls(VMM_CPUHP_STARTING);
