@@ -259,6 +259,8 @@ void vmx_vcpu_load(struct vmm_vcpu *vcpu, int cpu)
 	}
 	if (moved)
 		write_host_cpu_state(cpu);
+	if (vmx->ple_window > VMX_PLE_WINDOW)
+		vmx_set_ple_window(vmx, VMX_PLE_WINDOW);
 	vmx->l1d_unclean = true;
 }
 

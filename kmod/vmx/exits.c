@@ -16,7 +16,6 @@ static const u8 instruction_exits[] = {
 	[EXIT_REASON_MSR_WRITE]		= VMM_EXIT_WRMSR,
 	[EXIT_REASON_MWAIT_INSTRUCTION]	= VMM_EXIT_MWAIT,
 	[EXIT_REASON_MONITOR_INSTRUCTION] = VMM_EXIT_MONITOR,
-	[EXIT_REASON_PAUSE_INSTRUCTION]	= VMM_EXIT_PAUSE,
 	[EXIT_REASON_WBINVD]		= VMM_EXIT_WBINVD,
 	[EXIT_REASON_XSETBV]		= VMM_EXIT_XSETBV,
 	[EXIT_REASON_GDTR_IDTR]		= VMM_EXIT_EMULATE,
@@ -259,6 +258,11 @@ void vmx_normalise(struct vmx_vcpu *vmx, u32 reason, u32 intr_info)
 		return;
 	case EXIT_REASON_TPR_BELOW_THRESHOLD:
 		e->reason = VMM_EXIT_TPR_BELOW;
+		return;
+	case EXIT_REASON_PAUSE_INSTRUCTION:
+		e->reason = VMM_EXIT_PAUSE;
+		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+		vmx_set_ple_window(vmx, 2 * min(vmx->ple_window, U32_MAX / 2));
 		return;
 	case EXIT_REASON_TRIPLE_FAULT:
 		e->reason = VMM_EXIT_TRIPLE_FAULT;

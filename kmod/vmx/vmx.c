@@ -20,9 +20,8 @@
 #include "mmu/engine.h"
 #include "vmx/vmx.h"
 
-/* PAUSE in a loop: exits this close together, for this long, in TSC ticks (SDM 26.1.3). */
+/* PAUSE in a loop: executions this close together, in TSC ticks (SDM 26.1.3). */
 #define PLE_GAP_TICKS		128
-#define PLE_WINDOW_TICKS	4096
 
 /* Every port exits: two pages of ones, for all guests (SDM 25.6.4). */
 static void *io_bitmaps;
@@ -148,7 +147,7 @@ static void init_vmcs(struct vmx_vcpu *vmx)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, vmx->vpid);
 	if (vmx_config.secondary & SECONDARY_EXEC_PAUSE_LOOP_EXITING) {
 		vmcs_write(PLE_GAP, PLE_GAP_TICKS);
-		vmcs_write(PLE_WINDOW, PLE_WINDOW_TICKS);
+		vmx_set_ple_window(vmx, VMX_PLE_WINDOW);
 	}
 	if (vmx_config.secondary & SECONDARY_EXEC_ENABLE_XSAVES)
 		vmcs_write(XSS_EXIT_BITMAP, 0);

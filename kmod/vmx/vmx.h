@@ -60,6 +60,7 @@ struct vmx_vcpu {
 	u8 event_insn_len;			/* of the software exception on its way, or 0 */
 	bool check_single_step;			/* blocking by STI or MOV SS may have begun */
 	u8 tpr_threshold;			/* what TPR_THRESHOLD holds */
+	u32 ple_window;				/* what PLE_WINDOW holds; 0: no such field */
 	u64 timer_deadline;			/* host TSC; ~0: off */
 
 	/* Host state */
@@ -86,6 +87,18 @@ struct vmx_config {
 	u64 host_efer, host_pat;
 	u32 mitigate;					/* VMM_MITIGATE_* */
 };
+
+/*
+ * How long a guest may spin before it exits, in TSC ticks. Each exit doubles it, since
+ * yielding did not help; a vCPU back on its CPU starts anew.
+ */
+#define VMX_PLE_WINDOW	4096
+
+static inline void vmx_set_ple_window(struct vmx_vcpu *vmx, u32 ticks)
+{
+	vmx->ple_window = ticks;
+	vmcs_write(PLE_WINDOW, ticks);
+}
 
 extern struct vmx_config vmx_config;
 extern struct vmm_backend vmm_backend;
