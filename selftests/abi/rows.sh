@@ -43,7 +43,8 @@ if [ -e "$B/lab/debug/vmlinuz" ]; then
 		--add "$B/abi/life" --add selftests/abi/lifetime.sh -- lifetime.sh 100
 	debug_row slow-stress-debug --cpus 2 --memory 2048 --load vmm --leaks "${guests[@]}" \
 		--add "$B/boot/stamp" --add selftests/boot/boot \
-		-- boot /dev/vmm smp:6.1:4 stress:6.1:4:300
+		--add "$B/guest/stress.img:/guest/stress.img" \
+		-- boot /dev/vmm stress:6.1:4:600 smp:6.1:4
 else
 	row svm slow-debug printf '1..1\nok 1 - debugging kernel # SKIP %s\n' \
 		"selftests/lab/fetch kernel debug builds it"

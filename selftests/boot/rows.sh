@@ -2,17 +2,19 @@
 # Stock kernels under vmmctl on vmm.ko; sourced by selftests/check.
 
 boot_row() {	# LANE HOST-KERNEL CPUS TEST...
-	local lane=$1 kernel=$2 cpus=$3 name=boot-$1-$2
+	local lane=$1 kernel=$2 cpus=$3 name=boot-$1-$2 more=()
 
 	shift 3
 	case "$*" in
-	*smp:*) name=boot-smp-$lane-$kernel ;;
+	*smp:*)
+		name=boot-smp-$lane-$kernel
+		more=(--add "$B/guest/stress.img:/guest/stress.img") ;;
 	esac
 	row "$lane" "$name" "$lab" --host "$lane" --kernel "$kernel" --cpus "$cpus" --load vmm \
 		--timeout 1500 \
 		--add "$B/vmmctl/vmmctl" --add "$B/boot/stamp" --add selftests/boot/boot \
 		--add "$B/lab/6.1/vmlinuz:/guest/6.1" --add "$B/lab/6.12/vmlinuz:/guest/6.12" \
-		--add "$B/guest/initrd.img:/guest/initrd.img" -- boot /dev/vmm "$@"
+		--add "$B/guest/initrd.img:/guest/initrd.img" "${more[@]}" -- boot /dev/vmm "$@"
 }
 
 # A guest with more CPUs than its host: that is where vCPUs wait for each other.

@@ -6,11 +6,14 @@
  *
  * Groups of processes that pass messages through pipes, threads that wake each other,
  * mappings changed under other threads (TLB shootdowns) and barriers on all CPUs (IPIs),
- * timers, processes that come and go. Each kind counts; a kind that stands still for
- * STALL seconds has lost an interrupt or a wake-up: exit status 1. So has a sleep of a
- * millisecond that takes that long.
+ * timers, processes that come and go; and compilers, two at a time, that build the
+ * sources in TREE again and again, every object the same each time. Each kind counts; a
+ * kind that stands still for STALL seconds has lost an interrupt or a wake-up: exit
+ * status 1. So has a sleep of a millisecond that takes that long.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <glob.h>
 #include <linux/membarrier.h>
 #include <poll.h>
 #include <pthread.h>
@@ -27,15 +30,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STALL		20
+#define STALL		60
 #define SENDERS		4
 #define PAGES		16
 #define PAGE		4096ul
+#define TREE		"/tree/*.i"
+#define SOURCES		32
 
-enum kind { MESSAGES, WAKES, SHOOTDOWNS, BARRIERS, TICKS, SLEEPS, PROCESSES, KINDS };
+enum kind { MESSAGES, WAKES, SHOOTDOWNS, BARRIERS, TICKS, SLEEPS, PROCESSES, OBJECTS, KINDS };
 
 static const char *const names[KINDS] = {
-	"messages", "wakes", "shootdowns", "barriers", "ticks", "sleeps", "processes",
+	"messages", "wakes", "shootdowns", "barriers", "ticks", "sleeps", "processes", "objects",
 };
 
 static volatile uint64_t *counts;	/* shared with the children */
@@ -229,10 +234,70 @@ static void *processes(void *arg)
 	return NULL;
 }
 
+/* FNV-1a of a file. */
+static uint64_t checksum(const char *path)
+{
+	uint64_t sum = 0xcbf29ce484222325;
+	uint8_t buf[4096];
+	ssize_t n, i;
+	int fd = open(path, O_RDONLY);
+
+	if (fd < 0)
+		die(path);
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		for (i = 0; i < n; i++)
+			sum = (sum ^ buf[i]) * 0x100000001b3;
+	close(fd);
+	return sum;
+}
+
+/* A builder takes the next source; what it was compiled to the first time it must be compiled to. */
+static void *builder(void *arg)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	static uint64_t sums[SOURCES];
+	static unsigned int next;
+	static glob_t tree;
+	char object[32];
+	int status;
+
+	snprintf(object, sizeof(object), "/tmp/%p.o", arg);
+	pthread_mutex_lock(&mutex);
+	if (!tree.gl_pathc && (glob(TREE, 0, NULL, &tree) || tree.gl_pathc > SOURCES))
+		die(TREE);
+	for (;;) {
+		unsigned int n = next++ % tree.gl_pathc;
+		uint64_t sum;
+		pid_t child;
+
+		pthread_mutex_unlock(&mutex);
+		unlink(object);
+		child = fork();
+		if (!child) {
+			execl("/bin/tcc", "tcc", "-w", "-c", "-o", object, tree.gl_pathv[n], NULL);
+			_exit(127);
+		}
+		if (child < 0 || waitpid(child, &status, 0) != child || status) {
+			printf("stress: the compiler ends with %#x at %s\n", status, tree.gl_pathv[n]);
+			exit(1);
+		}
+		sum = checksum(object);
+		count(OBJECTS);
+		pthread_mutex_lock(&mutex);
+		if (sums[n] && sums[n] != sum) {
+			printf("stress: %s is not compiled to what it was\n", tree.gl_pathv[n]);
+			exit(1);
+		}
+		sums[n] = sum;
+	}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
 	static void *(*const threads[])(void *) = {
 		wake, wake, touch, touch, shoot, barrier, tick, nap, nap, processes,
+		builder, builder,
 	};
 	double end, changed[KINDS], t;
 	uint64_t seen[KINDS] = { 0 };
@@ -252,7 +317,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < 3; i++)
 		group();
 	for (i = 0; i < sizeof(threads) / sizeof(threads[0]); i++)
-		if (pthread_create(&thread, NULL, threads[i], i ? &thread : NULL))
+		if (pthread_create(&thread, NULL, threads[i], (void *)i))
 			die("pthread_create");
 	end = now() + atoi(argv[1]);
 	for (k = 0; k < KINDS; k++)
