@@ -366,8 +366,8 @@ static void pit_guest(void)
 	/* Channel 2 through port 0x61. */
 	g_outb(0x61, 1);
 	g_outb(0x43, 0xb0);			/* mode 0 */
+	g_outb(0x42, 0xff);			/* 55 ms: a busy host may look away meanwhile */
 	g_outb(0x42, 0xff);
-	g_outb(0x42, 0x01);
 	guest.v[0] = g_inb(0x61) & 0x20;
 	while (!(g_inb(0x61) & 0x20))
 		;
