@@ -6,9 +6,9 @@
  *
  * Locking: none, see lapic.h. "vCPU thread" below means under vcpu->mutex.
  *
- * IRR's hint: irr_pending may be true while IRR is empty, never false while a bit
- * is set and its setter has finished. A setter sets the bit, then the hint; the
- * clearer (vCPU thread) clears the hint, then the bit, then looks again.
+ * IRR's summary: a bit of irr_words may be set while its word is empty, and is never clear
+ * while the word has a bit whose setter has finished. A setter sets the vector's bit, then
+ * the word's; the clearer (vCPU thread) clears them in that order, then looks again.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -43,31 +43,65 @@ static bool array_test(struct vmm_lapic *lapic, u32 base, u8 vector)
 	return lapic_reg(lapic, base + (vector >> 5) * 0x10) & BIT(vector & 31);
 }
 
-static int array_highest(struct vmm_lapic *lapic, u32 base)
+/* The highest vector in the words of the array that @words names, -1: none. */
+static int array_highest(struct vmm_lapic *lapic, u32 base, unsigned long words)
 {
-	int i;
-
-	for (i = 7; i >= 0; i--) {
+	while (words) {
+		int i = __fls(words);
 		u32 word = lapic_reg(lapic, base + i * 0x10);
 
 		if (word)
 			return i * 32 + __fls(word);
+		words &= ~BIT(i);
 	}
 	return -1;
 }
 
-static void irr_recheck(struct vmm_lapic *lapic)
+/* Vector @i * 32 and the 31 after it. */
+static void irr_recheck(struct vmm_lapic *lapic, int i)
 {
-	smp_mb();
-	if (array_highest(lapic, APIC_IRR) >= 0)
-		WRITE_ONCE(lapic->irr_pending, true);
+	smp_mb__after_atomic();
+	if (lapic_reg(lapic, APIC_IRR + i * 0x10))
+		set_bit(i, &lapic->irr_words);
 }
 
 static void irr_clear(struct vmm_lapic *lapic, u8 vector)
 {
-	WRITE_ONCE(lapic->irr_pending, false);
 	clear_bit(vector & 31, array_word(lapic, APIC_IRR, vector));
-	irr_recheck(lapic);
+	if (lapic_reg(lapic, APIC_IRR + (vector >> 5) * 0x10))
+		return;
+	clear_bit(vector >> 5, &lapic->irr_words);
+	irr_recheck(lapic, vector >> 5);
+}
+
+static void isr_set(struct vmm_lapic *lapic, u8 vector)
+{
+	__set_bit(vector & 31, array_word(lapic, APIC_ISR, vector));
+	__set_bit(vector >> 5, &lapic->isr_words);
+	lapic->highest_isr = max_t(int, lapic->highest_isr, vector);
+}
+
+static void isr_clear(struct vmm_lapic *lapic, u8 vector)
+{
+	__clear_bit(vector & 31, array_word(lapic, APIC_ISR, vector));
+	if (!lapic_reg(lapic, APIC_ISR + (vector >> 5) * 0x10))
+		__clear_bit(vector >> 5, &lapic->isr_words);
+	lapic->highest_isr = array_highest(lapic, APIC_ISR, lapic->isr_words);
+}
+
+/* The registers have been written as a whole, irr_words being 0 meanwhile. */
+static void summarise(struct vmm_lapic *lapic)
+{
+	int i;
+
+	lapic->isr_words = 0;
+	smp_mb();
+	for (i = 0; i < 8; i++) {
+		irr_recheck(lapic, i);
+		if (lapic_reg(lapic, APIC_ISR + i * 0x10))
+			__set_bit(i, &lapic->isr_words);
+	}
+	lapic->highest_isr = array_highest(lapic, APIC_ISR, lapic->isr_words);
 }
 
 /**
@@ -78,9 +112,7 @@ static void irr_clear(struct vmm_lapic *lapic, u8 vector)
  */
 int lapic_highest_irr(struct vmm_lapic *lapic)
 {
-	if (!READ_ONCE(lapic->irr_pending))
-		return -1;
-	return array_highest(lapic, APIC_IRR);
+	return array_highest(lapic, APIC_IRR, READ_ONCE(lapic->irr_words));
 }
 
 /* SDM 11.8.3.1. */
@@ -167,7 +199,8 @@ int vmm_lapic_set_irq(struct vmm_vcpu *vcpu, u8 vector, bool level)
 	/* Whoever set the bit before us also makes the request, and kicks. */
 	if (test_and_set_bit(vector & 31, array_word(lapic, APIC_IRR, vector)))
 		return 0;
-	WRITE_ONCE(lapic->irr_pending, true);
+	if (!test_bit(vector >> 5, &lapic->irr_words))
+		set_bit(vector >> 5, &lapic->irr_words);
 	vmm_make_request(vcpu, VMM_REQ_EVENT);
 	vmm_vcpu_kick(vcpu);
 	return 1;
@@ -285,8 +318,7 @@ int vmm_irq_take(struct vmm_vcpu *vcpu)
 	vector = lapic_deliverable(lapic);
 	if (vector < 0)
 		return -1;
-	__set_bit(vector & 31, array_word(lapic, APIC_ISR, vector));
-	lapic->highest_isr = max(lapic->highest_isr, vector);
+	isr_set(lapic, vector);
 	irr_clear(lapic, vector);
 	return vector;
 }
@@ -321,9 +353,8 @@ void vmm_lapic_eoi(struct vmm_vcpu *vcpu)
 		return;
 	vector = lapic->highest_isr;
 	trace_vmm_eoi(vcpu->id, vector);
-	__clear_bit(vector & 31, array_word(lapic, APIC_ISR, vector));
-	lapic->highest_isr = array_highest(lapic, APIC_ISR);
-	if (READ_ONCE(lapic->irr_pending) || vcpu->vapic)
+	isr_clear(lapic, vector);
+	if (READ_ONCE(lapic->irr_words) || vcpu->vapic)
 		vmm_make_request(vcpu, VMM_REQ_EVENT);
 
 	if (ioapic) {
@@ -350,17 +381,13 @@ bool vmm_lapic_pv_eoi_allowed(struct vmm_vcpu *vcpu)
 {
 	struct vmm_lapic *lapic = vcpu->lapic;
 	struct vmm_ioapic *ioapic = vcpu->vm->irqchip.ioapic;
-	u32 words = 0, i, word;
+	u32 word;
 
-	if (!lapic || lapic->highest_isr < 0 || READ_ONCE(lapic->irr_pending))
+	if (!lapic || lapic->highest_isr < 0 || READ_ONCE(lapic->irr_words))
 		return false;
-	for (i = 0; i < 8; i++) {
-		word = lapic_reg(lapic, APIC_ISR + i * 0x10);
-		if (word & (word - 1))
-			return false;
-		words += !!word;
-	}
-	if (words > 1)
+	/* One vector in service, no more. */
+	word = lapic_reg(lapic, APIC_ISR + (lapic->highest_isr >> 5) * 0x10);
+	if (!is_power_of_2(word) || !is_power_of_2(lapic->isr_words))
 		return false;
 	if (ioapic)
 		return !vmm_ioapic_wants_eoi(ioapic, lapic->highest_isr);
@@ -396,7 +423,7 @@ static void lapic_write_tpr(struct vmm_lapic *lapic, u32 value)
 	struct vmm_vcpu *vcpu = lapic->vcpu;
 
 	lapic_set_reg(lapic, APIC_TASKPRI, value);
-	if (READ_ONCE(lapic->irr_pending) || vcpu->vapic)
+	if (READ_ONCE(lapic->irr_words) || vcpu->vapic)
 		vmm_make_request(vcpu, VMM_REQ_EVENT);
 }
 
@@ -879,14 +906,13 @@ void vmm_lapic_reset(struct vmm_vcpu *vcpu, bool init)
 	lapic_set_reg(lapic, APIC_ICR2, 0);
 	lapic_set_reg(lapic, APIC_TDCR, 0);
 	lapic_set_reg(lapic, APIC_TMICT, 0);
-	WRITE_ONCE(lapic->irr_pending, false);
+	WRITE_ONCE(lapic->irr_words, 0);
 	for (i = 0; i < 8; i++) {
 		lapic_set_reg(lapic, APIC_IRR + i * 0x10, 0);
 		lapic_set_reg(lapic, APIC_ISR + i * 0x10, 0);
 		lapic_set_reg(lapic, APIC_TMR + i * 0x10, 0);
 	}
-	irr_recheck(lapic);
-	lapic->highest_isr = -1;
+	summarise(lapic);
 	atomic_set(&lapic->errors, 0);
 	vmm_apic_map_rebuild(vm);
 }
@@ -935,16 +961,15 @@ int vmm_lapic_set(struct vmm_vcpu *vcpu, const struct kvm_lapic_state *s)
 
 	lapic_timer_stop(lapic);
 	/* Word by word: other threads read, and set IRR bits, meanwhile. */
-	WRITE_ONCE(lapic->irr_pending, false);
+	WRITE_ONCE(lapic->irr_words, 0);
 	for (offset = 0; offset < sizeof(s->regs); offset += 4)
 		lapic_set_reg(lapic, offset, regs[offset / 4]);
-	irr_recheck(lapic);
+	summarise(lapic);
 	if (lapic_x2apic(lapic)) {
 		lapic_set_reg(lapic, APIC_ID, vcpu->id);
 		lapic_set_reg(lapic, APIC_LDR, lapic_x2apic_ldr(vcpu->id));
 	}
 	lapic_set_version(lapic);
-	lapic->highest_isr = array_highest(lapic, APIC_ISR);
 	lapic_lvt0_changed(lapic);
 	lapic_timer_resume(lapic, regs[APIC_TMCCT / 4]);
 	lapic_set_reg(lapic, APIC_TMCCT, 0);

@@ -24,7 +24,8 @@
 struct vmm_lapic {
 	struct vmm_vcpu *vcpu;		/* [i] */
 	u8 *regs;			/* [i] a page; layout of SDM table 11-1 */
-	bool irr_pending;		/* [a] false: IRR is empty for certain */
+	unsigned long irr_words;	/* [a] bit clear: this word of IRR is empty for certain */
+	unsigned long isr_words;	/* [v] words of ISR that are not empty */
 	int highest_isr;		/* [v] -1: none */
 	atomic_t errors;		/* ESR bits not yet latched by a write to ESR */
 	unsigned long events;		/* [a] LAPIC_EVENT_* */
