@@ -3,7 +3,8 @@
  * Boot protocols: put a kernel and what it expects into guest memory, and
  * vCPU 0 at its entry.
  *
- *   Linux bzImage	Documentation/arch/x86/boot.rst, 64-bit protocol
+ *   Linux bzImage	Documentation/arch/x86/boot.rst, 64-bit protocol; unpacked here
+ *			where its compression is gzip, LZ4 or Zstandard
  *   ELF with PVH note	Xen's docs/misc/pvh.pandoc and arch-x86/hvm/start_info.h
  *   Multiboot 1	Multiboot Specification 0.6.96, ELF and address header
  *   ELF64		entered as a Linux vmlinux: long mode, RSI = zero page
@@ -14,6 +15,7 @@
 #ifndef VMM_BOOT_H
 #define VMM_BOOT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <vmm/memory.h>
@@ -67,6 +69,7 @@ enum vmm_boot_mode {
  * struct vmm_boot_entry - the state of vCPU 0 at a kernel's entry
  * @protocol: its name, for messages
  * @mode: processor mode
+ * @five_levels: with VMM_BOOT_LONG: five levels of page tables, where the vCPU has them
  * @ip: entry point
  * @ax: RAX
  * @bx: RBX
@@ -75,6 +78,7 @@ enum vmm_boot_mode {
 struct vmm_boot_entry {
 	const char *protocol;
 	enum vmm_boot_mode mode;
+	bool five_levels;
 	uint64_t ip;
 	uint64_t ax;
 	uint64_t bx;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/kvm.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <vmm/acpi.h>
@@ -75,6 +76,18 @@ int boot_load_cmdline(const struct vmm_memory *mem, const char *cmdline, uint64_
 	return 0;
 }
 
+bool boot_has_word(const char *cmdline, const char *word)
+{
+	size_t len = strlen(word);
+	const char *at;
+
+	for (at = cmdline; (at = strstr(at, word)); at += len)
+		if ((at == cmdline || at[-1] == ' ') &&
+		    (word[len - 1] == '=' || !at[len] || at[len] == ' '))
+			return true;
+	return false;
+}
+
 int boot_load_initrd(const struct vmm_memory *mem, const struct vmm_image *initrd,
 		     uint64_t floor, uint64_t top, uint64_t *gpa)
 {
@@ -133,6 +146,8 @@ static const uint64_t boot_gdt[] = {
 	0x00008b0000000067ULL,	/* 0x20: busy TSS, base 0 */
 };
 
+#define LEAF7_ECX_LA57		(1u << 16)
+#define CR4_LA57		(1u << 12)
 #define GDT_CODE32	0x00cf9b000000ffffULL
 
 static void set_segment(struct kvm_segment *seg, uint16_t selector, uint8_t type, bool is_long)
@@ -150,10 +165,12 @@ static void set_segment(struct kvm_segment *seg, uint16_t selector, uint8_t type
 	};
 }
 
-/* Map the first 4 GiB one to one with 2 MiB pages (SDM 4.5). */
+#define PML5			(BOOT_PAGE_TABLES + 0x6000)
+
+/* Map the first 4 GiB one to one with 2 MiB pages, through four levels or five (SDM 4.5). */
 static int write_page_tables(const struct vmm_memory *mem)
 {
-	uint64_t *table = vmm_memory_at(mem, BOOT_PAGE_TABLES, 6 * 4096);
+	uint64_t *table = vmm_memory_at(mem, BOOT_PAGE_TABLES, 7 * 4096);
 	unsigned int i;
 
 	if (!table)
@@ -164,6 +181,9 @@ static int write_page_tables(const struct vmm_memory *mem)
 		table[512 + i] = (BOOT_PAGE_TABLES + 0x2000 + i * 0x1000) | 3;
 	for (i = 0; i < 4 * 512; i++)
 		table[1024 + i] = ((uint64_t)i << 21) | 0x83;
+	table = vmm_memory_at(mem, PML5, 4096);
+	memset(table, 0, 4096);
+	table[0] = BOOT_PAGE_TABLES | 3;
 	return 0;
 }
 
@@ -177,6 +197,21 @@ static int write_gdt(const struct vmm_memory *mem, bool is_long)
 	if (!is_long)
 		gdt[2] = GDT_CODE32;
 	return 0;
+}
+
+static bool has_la57(const struct vmm_vcpu *vcpu)
+{
+	struct kvm_cpuid2 *cpuid;
+	bool has = false;
+	unsigned int i;
+
+	if (vmm_device_cpuid(vcpu->vm->dev, &cpuid))
+		return false;
+	for (i = 0; i < cpuid->nent; i++)
+		if (cpuid->entries[i].function == 7 && cpuid->entries[i].index == 0)
+			has = cpuid->entries[i].ecx & LEAF7_ECX_LA57;
+	free(cpuid);
+	return has;
 }
 
 int vmm_boot_enter(const struct vmm_memory *mem, struct vmm_vcpu *vcpu,
@@ -221,6 +256,10 @@ int vmm_boot_enter(const struct vmm_memory *mem, struct vmm_vcpu *vcpu,
 		sregs.cr4 = 0x20;		/* PAE */
 		sregs.efer = 0x500;		/* LME, LMA */
 		sregs.cr3 = BOOT_PAGE_TABLES;
+		if (entry->five_levels && has_la57(vcpu)) {
+			sregs.cr4 |= CR4_LA57;
+			sregs.cr3 = PML5;
+		}
 	}
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) < 0)
 		return vmm_fail(errno, "KVM_SET_SREGS: %s", strerror(errno));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Linux bzImage by the 64-bit boot protocol (Documentation/arch/x86/boot.rst
- * of Linux), and the zero page that every Linux entry shares.
+ * Linux bzImage, unpacked (unpack.c) or with its decompressor, by the 64-bit boot
+ * protocol (Documentation/arch/x86/boot.rst of Linux), and the zero page that every
+ * Linux entry shares.
  */
 #include <asm/bootparam.h>
 #include <errno.h>
@@ -93,7 +94,8 @@ int boot_probe_bzimage(const struct vmm_memory *mem, const struct vmm_boot_param
 		       struct vmm_boot_entry *entry)
 {
 	const struct vmm_image *img = params->kernel;
-	uint64_t setup, payload, load = 0, end = 0, initrd = 0;
+	uint64_t setup, payload, load = 0, end = 0, initrd = 0, ip;
+	bool unpacked;
 	struct setup_header h = { 0 };
 	uint8_t sector[HEADER_OFFSET + sizeof(h)] = { 0 };
 	uint64_t have = img->size < sizeof(sector) ? img->size : sizeof(sector);
@@ -111,13 +113,18 @@ int boot_probe_bzimage(const struct vmm_memory *mem, const struct vmm_boot_param
 	if (!err)
 		err = place(mem, img, &h, payload, &load, &end);
 	if (!err)
-		err = boot_load_bytes(mem, img, setup, load, payload);
-	if (!err)
 		err = boot_load_cmdline(mem, params->cmdline, h.cmdline_size);
 	if (!err && params->initrd)
 		err = boot_load_initrd(mem, params->initrd, end, h.initrd_addr_max + 1ULL, &initrd);
 	if (err)
 		return err;
+	unpacked = !boot_unpack(mem, params, &h, setup, &load, initrd ? initrd : mem->ram_low, &ip);
+	if (!unpacked) {
+		ip = load + ENTRY_64;
+		err = boot_load_bytes(mem, img, setup, load, payload);
+		if (err)
+			return err;
+	}
 
 	/* The header's length: its end is at 0x202 plus the byte at 0x201. */
 	len = 0x202 + sector[0x201] - HEADER_OFFSET;
@@ -133,7 +140,10 @@ int boot_probe_bzimage(const struct vmm_memory *mem, const struct vmm_boot_param
 	*entry = (struct vmm_boot_entry) {
 		.protocol = "Linux 64-bit",
 		.mode = VMM_BOOT_LONG,
-		.ip = load + ENTRY_64,
+		/* As the decompressor, which makes the switch otherwise. */
+		.five_levels = unpacked && h.xloadflags & XLF_5LEVEL_ENABLED &&
+			       !boot_has_word(params->cmdline, "no5lvl"),
+		.ip = ip,
 		.si = BOOT_ZERO_PAGE,
 	};
 	return 0;

@@ -11,7 +11,7 @@
 #define BOOT_GDT		0x0500ULL
 #define BOOT_INFO		0x6000ULL	/* PVH or Multiboot information, one page */
 #define BOOT_ZERO_PAGE		0x7000ULL	/* Linux struct boot_params */
-#define BOOT_PAGE_TABLES	0x9000ULL	/* six pages */
+#define BOOT_PAGE_TABLES	0x9000ULL	/* seven pages */
 #define BOOT_CMDLINE		0x20000ULL
 #define BOOT_CMDLINE_MAX	0x10000ULL
 #define BOOT_DATA_END		0x30000ULL	/* all of the above lies below */
@@ -72,6 +72,12 @@ int boot_load_bytes(const struct vmm_memory *mem, const struct vmm_image *img, u
 int boot_load_cmdline(const struct vmm_memory *mem, const char *cmdline, uint64_t max);
 
 /**
+ * boot_has_word() - is a word in the command line?
+ * @word: the word; one that ends with '=' stands for all that begin like that
+ */
+bool boot_has_word(const char *cmdline, const char *word);
+
+/**
  * boot_load_initrd() - put the initial RAM disk as high as possible
  * @mem: guest memory
  * @initrd: its image
@@ -110,6 +116,23 @@ struct setup_header;
  */
 int boot_linux_zero_page(const struct vmm_memory *mem, const struct vmm_boot_params *params,
 			 const struct setup_header *header, size_t header_len);
+
+/**
+ * boot_unpack() - do the work of a bzImage's decompressor: decompress and relocate it
+ * @mem: guest memory
+ * @params: what is booted; "nokaslr" in the command line keeps it where it is linked
+ * @header: the image's; the flag that tells the kernel of random addresses is set
+ * @payload: offset in the file of what the header's payload_offset counts from
+ * @load: where it would be loaded; filled with where it is
+ * @top: all memory from @load to here is free
+ * @entry: filled with its 64-bit entry point
+ *
+ * Return: 0, or 1 when this is better left to the decompressor; memory from @load to @top
+ * may have changed then.
+ */
+int boot_unpack(const struct vmm_memory *mem, const struct vmm_boot_params *params,
+		struct setup_header *header, uint64_t payload, uint64_t *load, uint64_t top,
+		uint64_t *entry);
 
 /* What an ELF image turned out to be, once its segments are loaded. */
 struct boot_elf {
