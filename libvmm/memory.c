@@ -11,11 +11,32 @@
 #include <vmm/error.h>
 #include <vmm/memory.h>
 
+#define HUGE_PAGE	(2ULL << 20)
+
+/*
+ * Address space that starts at a multiple of 2 MiB, as the guest's RAM does: only then
+ * can a huge page of ours be one of the guest's.
+ */
+static void *reserve(uint64_t size)
+{
+	uint8_t *all = mmap(NULL, size + HUGE_PAGE, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), *start;
+
+	if (all == MAP_FAILED)
+		return MAP_FAILED;
+	start = (uint8_t *)(((uintptr_t)all + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
+	if (start > all)
+		munmap(all, start - all);
+	munmap(start + size, all + HUGE_PAGE - start);
+	return start;
+}
+
 static int slot_map(struct vmm_memory *mem, uint64_t gpa, uint64_t size, unsigned int flags,
 		    const char *name, bool ram)
 {
 	struct vmm_slot *slot = &mem->slots[mem->nr];
 	int mapflags = MAP_PRIVATE | MAP_ANONYMOUS;
+	void *start;
 	int err;
 
 	if (mem->nr == VMM_MEMORY_SLOTS)
@@ -27,11 +48,18 @@ static int slot_map(struct vmm_memory *mem, uint64_t gpa, uint64_t size, unsigne
 			goto fail;
 		mapflags = MAP_SHARED;
 	}
-	/* Pages come when the guest touches them, so more than is free is allowed. */
-	slot->hva = mmap(NULL, size, PROT_READ | PROT_WRITE, mapflags | MAP_NORESERVE,
-			 slot->fd, 0);
-	if (slot->hva == MAP_FAILED)
+	start = reserve(size);
+	if (start == MAP_FAILED)
 		goto fail;
+	/* Pages come when the guest touches them, so more than is free is allowed. */
+	slot->hva = mmap(start, size, PROT_READ | PROT_WRITE, mapflags | MAP_NORESERVE | MAP_FIXED,
+			 slot->fd, 0);
+	if (slot->hva == MAP_FAILED) {
+		err = errno;
+		munmap(start, size);
+		errno = err;
+		goto fail;
+	}
 	/* Advice only: a kernel without huge pages or core filters refuses harmlessly. */
 	madvise(slot->hva, size, MADV_HUGEPAGE);
 	madvise(slot->hva, size, MADV_DONTDUMP);

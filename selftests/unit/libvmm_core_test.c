@@ -187,6 +187,9 @@ START_TEST(memory_is_reached_only_within_a_slot)
 	void *p;
 
 	ck_assert_int_eq(vmm_memory_create(&mem, 4 * GIB, 0, NULL), 0);
+	/* Huge pages are huge pages of the guest. */
+	ck_assert_uint_eq(((uintptr_t)mem.slots[0].hva - mem.slots[0].gpa) % (2 << 20), 0);
+	ck_assert_uint_eq(((uintptr_t)mem.slots[1].hva - mem.slots[1].gpa) % (2 << 20), 0);
 	p = vmm_memory_at(&mem, memory_rows[_i].gpa, memory_rows[_i].len);
 	ck_assert_int_eq(p != NULL, memory_rows[_i].ok);
 	vmm_memory_destroy(&mem);
