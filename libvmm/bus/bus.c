@@ -87,7 +87,7 @@ void vmm_bus_access(const struct vmm_bus *bus, uint64_t addr, void *data, unsign
 	uint8_t *bytes = data;
 	unsigned int i;
 
-	if (range && !(range->flags & VMM_RANGE_BYTES) && (len & (len - 1)) == 0 &&
+	if (range && (len == 1 || (!(range->flags & VMM_RANGE_BYTES) && (len & (len - 1)) == 0)) &&
 	    range->len - (addr - range->base) >= len) {
 		range_access(range, addr - range->base, bytes, len, write);
 		return;
