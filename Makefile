@@ -4,7 +4,7 @@
 # make demo       boot a stock Debian kernel under vmmctl on vmm.ko [HOST=svm|vmx|native]
 # make check      every test, on emulated AMD-V and VT-x hosts
 # make check-kvm-selftests    KVM's own tests on KVM and on vmm, for Documentation/kvm-selftests.md
-# make bench      what each kind of work costs, KVM and vmm side by side
+# make bench      what each kind of work costs, KVM and vmm side by side [HOST=svm|vmx]
 # make host       build the module for the kernel this machine runs
 # make load       ... and load it      make unload   remove it
 # make install    module, vmmctl, libvmm, headers and man pages [PREFIX=/usr/local DESTDIR=]
@@ -71,8 +71,8 @@ check-kvm-selftests: deps $(B)/kmod/6.1/vmm.ko
 	@selftests/kvm/run
 
 # Instructions per kind of work, beside KVM's: Documentation/performance.md.
-bench: deps $(B)/kmod/6.1/vmm.ko $(B)/bench/bench
-	@selftests/bench/run
+bench: deps $(B)/kmod/6.1/vmm.ko $(B)/vmmctl/vmmctl $(BENCH)
+	@selftests/bench/run $(HOST)
 
 check-quick: deps
 	@selftests/check --quick

@@ -474,6 +474,35 @@ static void host_create(void)
 	close(v);
 }
 
+static struct vm *made[BATCH];
+
+static void unmake(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < BATCH; i++) {
+		if (made[i])
+			vm_free(made[i]);
+		made[i] = NULL;
+	}
+}
+
+static void say_hello(void)
+{
+	sync_host(DONE);
+}
+
+static void host_first_exit(void)
+{
+	unsigned int i = 0;
+
+	while (made[i])
+		i++;
+	made[i] = vm_new(WITH_PIT);
+	vcpu_call(made[i], 0, say_hello);
+	run_until(made[i], 0, KVM_EXIT_IO);
+}
+
 /* ---- two vCPUs -------------------------------------------------------------------------- */
 
 /* Each wakes the other and halts: one piece of work is there and back, two wake-ups. */
@@ -578,6 +607,7 @@ static const struct work table[] = {
 	{ "KVM_GET_REGS", .host = host_get_regs },
 	{ "KVM_SET_REGS", .host = host_set_regs, .prepare = read_regs },
 	{ "KVM_GET_SREGS", .host = host_get_sregs },
+	{ "VM, created and run to its first exit", .host = host_first_exit, .between = unmake },
 	{ "VM with a vCPU, created and destroyed", .host = host_create },
 };
 
@@ -650,6 +680,8 @@ static void run_host(void)
 	unsigned int r, i;
 
 	for (r = 0; r < ROUNDS; r += !forever) {
+		if (now->between)
+			now->between();
 		start = g_rdtsc();
 		for (i = 0; i < BATCH; i++)
 			now->host();
