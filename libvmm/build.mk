@@ -3,7 +3,7 @@
 
 LIBVMM_SRC := $(sort $(wildcard libvmm/*.c libvmm/*/*.c))
 LIBVMM_OBJ := $(LIBVMM_SRC:%.c=$(B)/%.o)
-LIBVMM_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -pthread -Iinclude -Ilibvmm
+LIBVMM_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -pthread -fPIE -Iinclude -Ilibvmm
 LIBVMM_LIBS := -lz -llz4 -lzstd -pthread
 
 $(B)/libvmm/%.o: libvmm/%.c

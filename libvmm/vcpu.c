@@ -22,6 +22,9 @@
 
 #define KICK_SIGNAL	SIGUSR1
 
+/* Ample for what an exit needs, and too small to be backed by a huge page. */
+#define STACK_SIZE	(256 << 10)
+
 static void kick_handler(int sig)
 {
 	/* Its only work is to interrupt a system call. */
@@ -261,6 +264,7 @@ int vmm_vcpu_start(struct vmm_vcpu *vcpu)
 {
 	struct sigaction act = { .sa_handler = kick_handler };
 	struct vmm_vm *vm = vcpu->vm;
+	pthread_attr_t attr;
 	sigset_t all, old;
 	int err;
 
@@ -276,7 +280,10 @@ int vmm_vcpu_start(struct vmm_vcpu *vcpu)
 	sigdelset(&all, SIGSYS);
 	pthread_mutex_lock(&vm->end_lock);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	err = pthread_create(&vcpu->thread, &attr, vcpu_thread, vcpu);
+	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	vcpu->started = !err;
 	pthread_mutex_unlock(&vm->end_lock);

@@ -3,7 +3,9 @@
 
 VMMCTL_SRC := $(sort $(wildcard vmmctl/*.c))
 VMMCTL_OBJ := $(VMMCTL_SRC:%.c=$(B)/%.o)
-VMMCTL_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -pthread -Iinclude
+VMMCTL_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -pthread -fPIE -Iinclude
+# No shared libraries: what they take of memory would be more than all the rest.
+VMMCTL_LDFLAGS := -static-pie
 VMMCTL_LIBS := $(LIBVMM_LIBS) -lcap -lseccomp
 
 $(B)/vmmctl/%.o: vmmctl/%.c
@@ -11,6 +13,6 @@ $(B)/vmmctl/%.o: vmmctl/%.c
 	$(CC) $(VMMCTL_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/vmmctl/vmmctl: $(VMMCTL_OBJ) $(B)/libvmm.a
-	$(CC) $(VMMCTL_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(VMMCTL_LIBS)
+	$(CC) $(VMMCTL_CFLAGS) $(CFLAGS) $(VMMCTL_LDFLAGS) $(LDFLAGS) -o $@ $^ $(VMMCTL_LIBS)
 
 -include $(VMMCTL_OBJ:.o=.d)

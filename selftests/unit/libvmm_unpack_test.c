@@ -322,6 +322,29 @@ START_TEST(damaged_kernel_is_left_to_its_decompressor)
 }
 END_TEST
 
+/* Whatever is wrong, nothing but the guest's memory is read or written. */
+START_TEST(random_damage_never_strays)
+{
+	struct vmm_boot_entry e;
+	unsigned int i, n;
+
+	srand(_i);
+	for (i = 0; i < 500; i++) {
+		make_kernel();
+		for (n = rand() % 4; n; n--)
+			((uint8_t *)&kernel)[rand() % (sizeof(Elf64_Ehdr) + sizeof(kernel.ph))] ^=
+				1 << rand() % 8;
+		for (n = rand() % 2; n; n--)
+			kernel.relocations[rand() % 6] ^= 1u << rand() % 32;
+		pack(formats[_i % 3], sizeof(kernel));
+		for (n = rand() % 3; n; n--)
+			bz[SETUP + HEAD + rand() % header()->payload_length] ^= 1 << rand() % 8;
+		load("", &e);
+		ck_assert_ptr_nonnull(vmm_memory_at(&mem, e.ip, 1));
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("libvmm unpack");
@@ -335,6 +358,8 @@ int main(void)
 	tcase_add_test(tc, kernel_without_relocations_is_not_moved);
 	tcase_add_loop_test(tc, damaged_kernel_is_left_to_its_decompressor, 0,
 			    sizeof(wrong) / sizeof(wrong[0]));
+	tcase_add_loop_test(tc, random_damage_never_strays, 0, 6);
+	tcase_set_timeout(tc, 60);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
