@@ -129,6 +129,7 @@ struct vmm_backend_caps {
 	u8 tsc_scaling_frac_bits;
 	bool preempt_timer;
 	bool xsaves;
+	bool cmci;			/* guests may have corrected machine-check interrupts */
 	bool lends_debug;		/* can let the guest access DR0-7 without exits */
 	bool pdptes;			/* the CPU keeps PAE's PDPTEs; vcpu->pdptrs follows them */
 };

@@ -57,7 +57,7 @@ static unsigned int nr_feature_msrs;
 
 u64 vmm_mce_cap(void)
 {
-	return MCG_CAP_SUPPORTED | VMM_MCE_BANKS;
+	return MCG_CAP_SUPPORTED | (vmm_backend.caps.cmci ? MCG_CMCI_P : 0) | VMM_MCE_BANKS;
 }
 
 /**
@@ -188,6 +188,27 @@ static int set_mce_bank(struct vmm_vcpu *vcpu, const struct vmm_msr *msr, u64 *s
 	return 0;
 }
 
+/* IA32_MCi_CTL2, SDM 16.3.2.5 */
+static u64 *mce_ctl2_slot(struct vmm_vcpu *vcpu, u32 index)
+{
+	unsigned int banks = vcpu->mcg_cap & 0xff;
+	unsigned int i = index - MSR_IA32_MC0_CTL2;
+
+	if (i >= min(banks, (unsigned int)VMM_MCE_BANKS))
+		return NULL;
+	return &vcpu->mce_ctl2[array_index_nospec(i, VMM_MCE_BANKS)];
+}
+
+static int set_mce_ctl2(struct vmm_vcpu *vcpu, const struct vmm_msr *msr, u64 *slot)
+{
+	if (!(vcpu->mcg_cap & MCG_CMCI_P) && (msr->data || !msr->host))
+		return 1;
+	if (msr->data & ~(MCI_CTL2_CMCI_EN | MCI_CTL2_CMCI_THRESHOLD_MASK))
+		return 1;
+	*slot = msr->data;
+	return 0;
+}
+
 /* ---- the registers themselves ----------------------------------------------------------- */
 
 /* Registers that read as a constant, so that guests boot. */
@@ -271,6 +292,11 @@ static int get_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 	if (slot) {
 		msr->data = *slot;
 		return 0;
+	}
+	slot = mce_ctl2_slot(vcpu, msr->index);
+	if (slot) {
+		msr->data = *slot;
+		return !(vcpu->mcg_cap & MCG_CMCI_P) && !msr->host;
 	}
 	switch (msr->index) {
 	case MSR_IA32_TSC:
@@ -356,6 +382,9 @@ static int set_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 	slot = mce_slot(vcpu, msr->index);
 	if (slot)
 		return set_mce_bank(vcpu, msr, slot);
+	slot = mce_ctl2_slot(vcpu, msr->index);
+	if (slot)
+		return set_mce_ctl2(vcpu, msr, slot);
 	switch (msr->index) {
 	case MSR_IA32_TSC:
 		vmm_guest_tsc_write(vcpu, data, msr->host);

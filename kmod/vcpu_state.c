@@ -487,6 +487,7 @@ int vmm_setup_mce(struct vmm_vcpu *vcpu, u64 cap)
 		vcpu->mcg_ctl = ~0ull;
 	for (i = 0; i < banks; i++)
 		vcpu->mce_banks[i * 4] = ~0ull;
+	vmm_lapic_mcg_cap_changed(vcpu);
 	return 0;
 }
 
@@ -503,7 +504,8 @@ static bool is_ucna(const struct kvm_x86_mce *mce)
  * @mce: the bank and what it is to report
  *
  * An uncorrected error raises #MC unless the guest has its reporting disabled, and ends
- * in shutdown when the guest is handling one already or has not set CR4.MCE.
+ * in shutdown when the guest is handling one already or has not set CR4.MCE. One that needs
+ * no action raises the bank's CMCI instead, where the guest has asked for that.
  *
  * Return: 0, or -EINVAL for a bank that is not there or a status that is not valid.
  */
@@ -540,5 +542,8 @@ int vmm_set_mce(struct vmm_vcpu *vcpu, const struct kvm_x86_mce *mce)
 		vcpu->mcg_status = mce->mcg_status;
 	if (uncorrected && !is_ucna(mce))
 		vmm_queue_exception(vcpu, MC_VECTOR);
+	else if (uncorrected && (vcpu->mcg_cap & MCG_CMCI_P) &&
+		 (vcpu->mce_ctl2[array_index_nospec(mce->bank, VMM_MCE_BANKS)] & MCI_CTL2_CMCI_EN))
+		vmm_lapic_local_deliver(vcpu, APIC_LVTCMCI);
 	return 0;
 }

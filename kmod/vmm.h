@@ -194,7 +194,7 @@ struct vmm_vcpu {
 	bool fpu_loaded;			/* [v] the thread holds the guest's registers */
 	u64 tsc_aux, msr_misc_enable, smi_count, arch_capabilities, spec_ctrl, virt_spec_ctrl,
 	    tsc_adjust, mtrr_deftype, mtrr_fixed[11], mtrr_var[16], mcg_cap, mcg_status, mcg_ctl,
-	    mce_banks[4 * 32], osvw_length, osvw_status, ucode_rev, msr_platform_info,
+	    mce_banks[4 * 32], mce_ctl2[32], osvw_length, osvw_status, ucode_rev, msr_platform_info,
 	    power_ctl, hwcr;
 	u32 mp_state;				/* [v] KVM_MP_STATE_* */
 	bool async_halted;			/* [v] stands still until memory has been fetched */

@@ -157,6 +157,7 @@ int vmm_lapic_msr_read(struct vmm_vcpu *vcpu, u32 msr, u64 *data);
 int vmm_lapic_msr_write(struct vmm_vcpu *vcpu, u32 msr, u64 data);
 void vmm_lapic_set_tpr(struct vmm_vcpu *vcpu, unsigned long cr8);
 int vmm_lapic_local_deliver(struct vmm_vcpu *vcpu, int lvt);
+void vmm_lapic_mcg_cap_changed(struct vmm_vcpu *vcpu);	/* there is an LVT entry for CMCI, or not */
 void vmm_lapic_eoi(struct vmm_vcpu *vcpu);		/* PV EOI: as a write to the EOI register */
 
 /* Set a vector in IRR; any context. 1 new, 0 it was already set. Kicks the target. */

@@ -12,6 +12,7 @@
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <asm/mce.h>
 #include "internal.h"
 #include "lapic.h"
 #include "trace.h"
@@ -134,10 +135,15 @@ static int lapic_deliverable(struct vmm_lapic *lapic)
 	return irr;
 }
 
+static bool lapic_has_cmci(const struct vmm_lapic *lapic)
+{
+	return lapic->vcpu->mcg_cap & MCG_CMCI_P;
+}
+
 static void lapic_set_version(struct vmm_lapic *lapic)
 {
 	struct vmm_vcpu *vcpu = lapic->vcpu;
-	u32 version = LAPIC_VERSION | (LAPIC_NR_LVT - 1) << 16;
+	u32 version = LAPIC_VERSION | (LAPIC_NR_LVT - 1 + lapic_has_cmci(lapic)) << 16;
 
 	/* Our own I/O APIC has no EOI register, so its EOIs must be broadcast. */
 	if (vcpu->caps.x2apic && !vcpu->vm->irqchip.ioapic)
@@ -209,7 +215,7 @@ int vmm_lapic_set_irq(struct vmm_vcpu *vcpu, u8 vector, bool level)
 /**
  * vmm_lapic_local_deliver() - deliver a local interrupt
  * @vcpu: the vCPU; any context
- * @lvt: offset of its LVT register, APIC_LVTT .. APIC_LVTERR
+ * @lvt: offset of its LVT register, APIC_LVTT .. APIC_LVTERR or APIC_LVTCMCI
  *
  * Return: 1 when accepted, 0 when masked or the LAPIC is disabled.
  */
@@ -220,7 +226,7 @@ int vmm_lapic_local_deliver(struct vmm_vcpu *vcpu, int lvt)
 	u32 reg;
 	int ret;
 
-	if (!lapic || lvt < APIC_LVTT || lvt > APIC_LVTERR)
+	if (!lapic || ((lvt < APIC_LVTT || lvt > APIC_LVTERR) && lvt != APIC_LVTCMCI))
 		return 0;
 	reg = lapic_reg(lapic, lvt);
 	if (!lapic_enabled(lapic) || (reg & APIC_LVT_MASKED))
@@ -430,7 +436,8 @@ static void lapic_write_tpr(struct vmm_lapic *lapic, u32 value)
 /* 0, or 1: no such register. */
 static int lapic_read(struct vmm_lapic *lapic, u32 offset, u32 *value)
 {
-	u64 valid = readable | (lapic_x2apic(lapic) ? 0 : readable_xapic);
+	u64 valid = readable | (lapic_x2apic(lapic) ? 0 : readable_xapic) |
+		    (lapic_has_cmci(lapic) ? R(APIC_LVTCMCI) : 0);
 
 	if (offset >= 0x400 || !(valid & R(offset)))
 		return 1;
@@ -469,6 +476,9 @@ static void lapic_write_spiv(struct vmm_lapic *lapic, u32 value)
 		for (i = 0; i < LAPIC_NR_LVT; i++)
 			lapic_set_reg(lapic, APIC_LVTT + i * 0x10,
 				      lapic_reg(lapic, APIC_LVTT + i * 0x10) | APIC_LVT_MASKED);
+		if (lapic_has_cmci(lapic))
+			lapic_set_reg(lapic, APIC_LVTCMCI,
+				      lapic_reg(lapic, APIC_LVTCMCI) | APIC_LVT_MASKED);
 		lapic_lvt0_changed(lapic);
 		WRITE_ONCE(lapic->timer_fired, false);
 	}
@@ -556,6 +566,14 @@ static int lapic_write(struct vmm_lapic *lapic, u32 offset, u32 value)
 	case APIC_LVT1:
 	case APIC_LVTERR:
 		lapic_write_lvt(lapic, offset, value);
+		return 0;
+	case APIC_LVTCMCI:
+		if (!lapic_has_cmci(lapic))
+			return 1;
+		value &= APIC_LVT_MASKED | APIC_VECTOR_MASK | APIC_MODE_MASK;
+		if (!lapic_sw_enabled(lapic))
+			value |= APIC_LVT_MASKED;
+		lapic_set_reg(lapic, APIC_LVTCMCI, value);
 		return 0;
 	case APIC_TMICT:
 		/* SDM 11.5.4.1: ignored in TSC-deadline mode. */
@@ -891,6 +909,7 @@ void vmm_lapic_reset(struct vmm_vcpu *vcpu, bool init)
 	lapic_set_version(lapic);
 	for (i = 0; i < LAPIC_NR_LVT; i++)
 		lapic_set_reg(lapic, APIC_LVTT + i * 0x10, APIC_LVT_MASKED);
+	lapic_set_reg(lapic, APIC_LVTCMCI, lapic_has_cmci(lapic) ? APIC_LVT_MASKED : 0);
 	/* Without it firmware that knows no LAPIC would get no PIC interrupts. */
 	if (!init && vcpu->id == vm->bsp_vcpu_id &&
 	    !(vm->disabled_quirks & KVM_X86_QUIRK_LINT0_REENABLED))
@@ -915,6 +934,25 @@ void vmm_lapic_reset(struct vmm_vcpu *vcpu, bool init)
 	summarise(lapic);
 	atomic_set(&lapic->errors, 0);
 	vmm_apic_map_rebuild(vm);
+}
+
+/**
+ * vmm_lapic_mcg_cap_changed() - user space has set IA32_MCG_CAP
+ * @vcpu: the vCPU, on its thread
+ *
+ * With CMCI there is an LVT entry more (SDM 11.5.1, 16.5).
+ */
+void vmm_lapic_mcg_cap_changed(struct vmm_vcpu *vcpu)
+{
+	struct vmm_lapic *lapic = vcpu->lapic;
+	u32 version;
+
+	if (!lapic)
+		return;
+	version = lapic_reg(lapic, APIC_LVR);
+	lapic_set_version(lapic);
+	if (lapic_reg(lapic, APIC_LVR) != version)
+		lapic_set_reg(lapic, APIC_LVTCMCI, lapic_has_cmci(lapic) ? APIC_LVT_MASKED : 0);
 }
 
 /**

@@ -218,6 +218,7 @@ void vmx_fill_caps(struct vmm_backend_caps *caps)
 		.preempt_timer = c->pin & PIN_BASED_VMX_PREEMPTION_TIMER,
 		.pdptes = true,
 		.xsaves = c->secondary & SECONDARY_EXEC_ENABLE_XSAVES,
+		.cmci = true,
 	};
 }
 

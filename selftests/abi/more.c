@@ -206,6 +206,63 @@ static void machine_checks(void)
 	}
 }
 
+/* An error that needs no action, told of by an interrupt: SDM 16.5. */
+static void cmci_guest(void)
+{
+	lapic_write(0xf0, 0x1ff);
+	guest.v[0] = TRY("rdmsr", : "c" (0x281) : "eax", "edx");
+	guest.v[1] = lapic_read(0x30) >> 16 & 0xff;	/* the last LVT entry */
+	guest.v[2] = lapic_read(0x2f0);
+	sync_host(1);
+	lapic_write(0x2f0, 0x55);
+	guest.v[3] = lapic_read(0x2f0);
+	guest.v[4] = TRY("wrmsr", : "c" (0x281), "a" (1 << 15), "d" (0));
+	g_wrmsr(0x281, 1 << 30 | 5);
+	guest.v[5] = g_rdmsr(0x281);
+	sync_host(2);
+	asm volatile("sti; nop; cli" : : : "memory");
+	guest.v[6] = guest.count[0x55];
+	guest.v[7] = g_rdmsr(0x405);
+	lapic_write(0xb0, 0);
+	g_wrmsr(0x281, 0);
+	sync_host(3);
+	asm volatile("sti; nop; cli" : : : "memory");
+	guest.v[8] = guest.count[0x55];
+}
+
+static void corrected_machine_checks(void)
+{
+	struct kvm_x86_mce mce = { .status = MCI_VAL | MCI_UC | MCI_EN | 7, .addr = 0x1000, .bank = 1 };
+	struct vm *vm = vm_new(WITH_IRQCHIP);
+	uint64_t cap, offered;
+
+	MUST(ioctl(dev, KVM_X86_GET_MCE_CAP_SUPPORTED, &offered));
+	answer("offered", "%u", (unsigned int)(offered >> 10 & 1));
+	cap = 10 | (offered & 1 << 10);
+	vcpu_call(vm, 0, cmci_guest);
+	MUST(ioctl(vm->vcpu[0], KVM_X86_SETUP_MCE, &cap));
+	expect_sync(vm, 0, 1);
+	answer("guest", "RDMSR %lld, last LVT entry %u", (long long)guest.v[0],
+	       (unsigned int)guest.v[1]);
+	if (!(offered & 1 << 10)) {
+		EQUAL(guest.v[0], 13);
+		return;
+	}
+	EQUAL(guest.v[2], 0x10000);
+	expect_sync(vm, 0, 2);
+	MUST(ioctl(vm->vcpu[0], KVM_X86_SET_MCE, &mce));
+	expect_sync(vm, 0, 3);
+	MUST(ioctl(vm->vcpu[0], KVM_X86_SET_MCE, &mce));
+	expect_sync(vm, 0, DONE);
+	EQUAL(guest.v[3], 0x55);
+	EQUAL(guest.v[4], 13);
+	EQUAL(guest.v[5], 1 << 30 | 5);
+	EQUAL(guest.v[6], 1);
+	EQUAL(guest.v[7], mce.status);
+	EQUAL(guest.v[8], 1);
+	EQUAL(guest.count[18], 0);
+}
+
 /* ---- a triple fault as an event -------------------------------------------------------------------- */
 
 static void triple_fault_event(void)
@@ -416,6 +473,7 @@ const struct row more_rows[] = {
 	{ "more: TSC offset attribute", tsc_offset },
 	{ "more: GET_PIT and SET_PIT", old_pit },
 	{ "more: machine checks", machine_checks },
+	{ "more: machine checks that need no action", corrected_machine_checks },
 	{ "more: triple fault event", triple_fault_event },
 	{ "more: blocked interrupts", blocked_irqs },
 	{ "more: HLT in the guest", disabled_exits },
