@@ -132,6 +132,14 @@ struct vmm_backend_caps {
 	bool cmci;			/* guests may have corrected machine-check interrupts */
 	bool lends_debug;		/* can let the guest access DR0-7 without exits */
 	bool pdptes;			/* the CPU keeps PAE's PDPTEs; vcpu->pdptrs follows them */
+	bool tsc_aux;			/* IA32_TSC_AUX, RDTSCP and RDPID can be the guest's */
+	bool invpcid;			/* ... and INVPCID */
+	bool emulates_umip;		/* CR4.UMIP works though the CPU has none */
+	bool virt_ssbd;			/* has MSR_AMD64_VIRT_SPEC_CTRL */
+	bool debugctl;			/* has IA32_DEBUGCTL */
+	bool v_spec_ctrl;		/* the CPU keeps the guest's IA32_SPEC_CTRL apart */
+	bool syscall_msrs;		/* entry and exit switch those of SYSCALL */
+	bool rdmsr_tsc;			/* RDMSR of IA32_TSC needs no exit */
 };
 
 struct vmm_backend {
@@ -154,7 +162,8 @@ struct vmm_backend {
 
 	int (*vcpu_create)(struct vmm_vcpu *vcpu);
 	void (*vcpu_destroy)(struct vmm_vcpu *vcpu);
-	void (*vcpu_reset)(struct vmm_vcpu *vcpu, bool init);	/* vendor state; core sets registers */
+	/* Vendor state; core sets registers. INIT, else RESET: once, after vcpu_create(). */
+	void (*vcpu_reset)(struct vmm_vcpu *vcpu, bool init);
 	void (*vcpu_load)(struct vmm_vcpu *vcpu, int cpu);	/* preemption off */
 	/*
 	 * The host state that exits do not restore, saved before the first entry since
@@ -193,10 +202,8 @@ struct vmm_backend {
 	/* VMM_MSR_UNKNOWN when not the backend's. */
 	int (*get_msr)(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
 	int (*set_msr)(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
-	bool (*has_msr)(u32 index);		/* emulated or switched by the backend on this machine */
-	void (*msr_filter_changed)(struct vmm_vcpu *vcpu);	/* what may not exit: vmm_msr_allowed() */
+	void (*intercept_msr)(struct vmm_vcpu *vcpu, u32 index, bool read, bool write);	/* which exit */
 	void (*cpuid_changed)(struct vmm_vcpu *vcpu);
-	void (*filter_cpuid)(struct kvm_cpuid_entry2 *e);	/* remove what this backend cannot give */
 
 	/* Events */
 	void (*inject_exception)(struct vmm_vcpu *vcpu);	/* vcpu->exception */
@@ -230,6 +237,28 @@ struct vmm_backend {
 	/* Debug dump of the vendor's structure after FAIL_ENTRY or UNKNOWN. */
 	void (*dump)(struct vmm_vcpu *vcpu);
 };
+
+/*
+ * The calls for which each backend has a function of the same name, vmx_... and svm_...:
+ * their declarations and the rows of the tables are made from this list.
+ */
+#define VMM_BACKEND_CALLS(call)								\
+	call(usable) call(setup) call(unsetup)						\
+	call(cpu_enable) call(cpu_disable) call(cpu_crash)				\
+	call(vcpu_create) call(vcpu_destroy) call(vcpu_reset)				\
+	call(vcpu_load) call(save_host) call(restore_host)				\
+	call(run)									\
+	call(cache_reg) call(get_segment) call(set_segment) call(segment_base)		\
+	call(cpl) call(cs_db_l) call(get_dt) call(set_dt)				\
+	call(set_cr0) call(set_cr3) call(set_cr4) call(cr4_valid) call(set_efer)	\
+	call(set_dr7) call(db_intercept)						\
+	call(get_msr) call(set_msr) call(intercept_msr) call(cpuid_changed)		\
+	call(inject_exception) call(inject_irq) call(inject_nmi) call(cancel_injection)	\
+	call(irq_allowed) call(nmi_allowed) call(open_irq_window) call(open_nmi_window)	\
+	call(set_shadow) call(get_nmi_mask) call(set_nmi_mask)		\
+	call(update_cr8_intercept) call(set_tsc_offset) call(set_tsc_ratio)		\
+	call(set_root) call(flush_tlb) call(flush_tlb_gva)				\
+	call(dump)
 
 extern bool vmm_rebooting;			/* main.c: hardware is being switched off */
 extern struct vmm_backend vmm_backend;		/* the one in use, copied at load */

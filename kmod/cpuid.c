@@ -250,7 +250,7 @@ static void clear(struct kvm_cpuid_entry2 *e)
  */
 static void add_speculation(struct kvm_cpuid_entry2 *e)
 {
-	bool spec_ctrl = vmm_backend.has_msr(MSR_IA32_SPEC_CTRL);
+	bool spec_ctrl = boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL);
 	bool ibrs = spec_ctrl && boot_cpu_has(X86_FEATURE_IBRS);
 	bool ibpb = boot_cpu_has(X86_FEATURE_IBPB);
 	bool stibp = spec_ctrl && boot_cpu_has(X86_FEATURE_STIBP);
@@ -268,7 +268,7 @@ static void add_speculation(struct kvm_cpuid_entry2 *e)
 		e->ebx |= F(AMD_SSB_NO);
 	if (stibp && boot_cpu_has(X86_FEATURE_AMD_STIBP_ALWAYS_ON))
 		e->ebx |= F(AMD_STIBP_ALWAYS_ON);
-	if (vmm_backend.has_msr(MSR_AMD64_VIRT_SPEC_CTRL))
+	if (vmm_backend.caps.virt_ssbd)
 		e->ebx |= F(VIRT_SSBD);
 }
 
@@ -459,18 +459,22 @@ static void add_paravirtual(void)
 		e->eax &= ~(BIT(KVM_FEATURE_STEAL_TIME) | BIT(KVM_FEATURE_PV_TLB_FLUSH));
 }
 
-/* Features that need something else, and this host or backend lacks it. */
-static void drop_dependents(struct kvm_cpuid_entry2 *e)
+/* Features that need something else, and whether this host and backend have it. */
+static void follow_backend(struct kvm_cpuid_entry2 *e)
 {
-	bool tsc_aux = vmm_backend.has_msr(MSR_TSC_AUX);
+	const struct vmm_backend_caps *caps = &vmm_backend.caps;
 
 	if (e->function == 7 && e->index == 0) {
 		if (!(vmm_supported_xcr0 & XFEATURE_MASK_PKRU))
 			e->ecx &= ~F(PKU);
-		if (!tsc_aux)
+		if (!caps->tsc_aux)
 			e->ecx &= ~F(RDPID);
+		if (!caps->invpcid)
+			e->ebx &= ~F(INVPCID);
+		if (caps->emulates_umip)
+			e->ecx |= F(UMIP);
 	}
-	if (e->function == 0x80000001 && !tsc_aux)
+	if (e->function == 0x80000001 && !caps->tsc_aux)
 		e->edx &= ~F(RDTSCP);
 }
 
@@ -502,10 +506,8 @@ void vmm_cpuid_init(void)
 	for (function = 0x80000001; function <= max; function++)
 		add_extended(function);
 
-	for (i = 0; i < nr_supported; i++) {
-		drop_dependents(&supported[i]);
-		vmm_backend.filter_cpuid(&supported[i]);
-	}
+	for (i = 0; i < nr_supported; i++)
+		follow_backend(&supported[i]);
 	sort_entries(supported, supported_order, nr_supported);
 }
 
@@ -858,8 +860,9 @@ int vmm_cpuid_set(struct vmm_vcpu *vcpu, struct kvm_cpuid_entry2 __user *user, u
 	}
 	swap(vcpu->cpuid, set);
 	derive_caps(vcpu);
-	srcu = srcu_read_lock(&vcpu->vm->srcu);		/* the MSR filter */
 	vmm_backend.cpuid_changed(vcpu);
+	srcu = srcu_read_lock(&vcpu->vm->srcu);		/* the MSR filter */
+	vmm_msr_update_exits(vcpu);
 	srcu_read_unlock(&vcpu->vm->srcu, srcu);
 	if (vcpu->lapic)
 		vmm_lapic_cpuid_changed(vcpu);

@@ -55,7 +55,7 @@ static int serve_requests(struct vmm_vcpu *vcpu)
 		return 0;
 	}
 	if (vmm_check_request(vcpu, VMM_REQ_MSR_FILTER))
-		vmm_backend.msr_filter_changed(vcpu);
+		vmm_msr_update_exits(vcpu);
 	if (vmm_check_request(vcpu, VMM_REQ_SCAN_IOAPIC))
 		vmm_lapic_scan_ioapic(vcpu);
 	if (vmm_check_request(vcpu, VMM_REQ_TRIPLE_FAULT)) {

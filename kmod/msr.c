@@ -283,6 +283,54 @@ static bool write_ignored(u32 index)
 	}
 }
 
+/* Registers of features that not every processor has, nor every guest. */
+static bool exists(struct vmm_vcpu *vcpu, const struct vmm_msr *msr)
+{
+	switch (msr->index) {
+	case MSR_TSC_AUX:
+		return vmm_backend.caps.tsc_aux && (msr->host || vcpu->caps.rdtscp);
+	case MSR_IA32_SPEC_CTRL:
+		return boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) &&
+		       (msr->host || vcpu->caps.spec_ctrl);
+	case MSR_IA32_PRED_CMD:
+		return boot_cpu_has(X86_FEATURE_IBPB) && (msr->host || vcpu->caps.ibpb);
+	default:
+		return true;
+	}
+}
+
+/* Would this CPU take the value? The bits differ by model and microcode. */
+static bool spec_ctrl_valid(u64 data)
+{
+	unsigned long flags;
+	bool valid = false;
+	u64 saved;
+
+	local_irq_save(flags);
+	if (!rdmsrl_safe(MSR_IA32_SPEC_CTRL, &saved)) {
+		valid = !wrmsrl_safe(MSR_IA32_SPEC_CTRL, data);
+		wrmsrl(MSR_IA32_SPEC_CTRL, saved);
+	}
+	local_irq_restore(flags);
+	return valid;
+}
+
+static int set_spec_ctrl(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
+{
+	if (!exists(vcpu, msr) || !spec_ctrl_valid(msr->data) ||
+	    vmm_backend.set_msr(vcpu, msr))
+		return 1;
+	/*
+	 * A guest that uses it does so at every system call. One that never does is
+	 * spared the read at every exit.
+	 */
+	if (msr->data && vcpu->caps.spec_ctrl && !vcpu->spec_ctrl_direct) {
+		vcpu->spec_ctrl_direct = true;
+		vmm_msr_update_exits(vcpu);
+	}
+	return 0;
+}
+
 static int get_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 {
 	u64 *slot = mtrr_slot(vcpu, msr->index);
@@ -345,6 +393,11 @@ static int get_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 			return 1;
 		msr->data = vcpu->arch_capabilities;
 		return 0;
+	case MSR_TSC_AUX:
+		msr->data = vcpu->tsc_aux;
+		return !exists(vcpu, msr);
+	case MSR_IA32_SPEC_CTRL:
+		return exists(vcpu, msr) ? vmm_backend.get_msr(vcpu, msr) : 1;
 	case MSR_IA32_MCG_CAP:
 		msr->data = vcpu->mcg_cap;
 		return 0;
@@ -403,7 +456,6 @@ static int set_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 		if (!pat_valid(data))
 			return 1;
 		vcpu->pat = data;
-		vmm_backend.set_msr(vcpu, msr);
 		return 0;
 	case MSR_IA32_XSS:
 		return !vcpu->caps.xsaves || data;	/* no supervisor component is offered */
@@ -438,6 +490,22 @@ static int set_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 		if (!msr->host)
 			return 1;
 		vcpu->arch_capabilities = data;
+		return 0;
+	case MSR_TSC_AUX:
+		/* Intel reserves the upper half, AMD ignores it. */
+		if (!exists(vcpu, msr) ||
+		    (data >> 32 && boot_cpu_data.x86_vendor == X86_VENDOR_INTEL))
+			return 1;
+		vcpu->tsc_aux = msr->data = (u32)data;
+		vmm_backend.set_msr(vcpu, msr);
+		return 0;
+	case MSR_IA32_SPEC_CTRL:
+		return set_spec_ctrl(vcpu, msr);
+	case MSR_IA32_PRED_CMD:
+		if (!exists(vcpu, msr) || data & ~(u64)PRED_CMD_IBPB)
+			return 1;
+		if (data)
+			wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 		return 0;
 	case MSR_IA32_MCG_STATUS:
 		vcpu->mcg_status = data;
@@ -559,6 +627,52 @@ int vmm_msr_set(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 	return r == 0 ? 0 : unknown_msr(msr, true, r);
 }
 
+/* ---- what does not exit ------------------------------------------------------------------ */
+
+static void pass(struct vmm_vcpu *vcpu, u32 index, bool read, bool write)
+{
+	vmm_backend.intercept_msr(vcpu, index, !read || !vmm_msr_allowed(vcpu, index, false),
+				  !write || !vmm_msr_allowed(vcpu, index, true));
+}
+
+/**
+ * vmm_msr_update_exits() - choose the MSRs that the guest reads and writes by itself
+ * @vcpu: vCPU thread, SRCU held or vm->lock; its CPUID, the VM's filter or spec_ctrl_direct
+ * has changed
+ *
+ * Allow: what every entry and exit, or vcpu_put, switches, where no value can hurt the
+ * host; barriers of branch prediction; and what the filter lets through of that.
+ */
+void vmm_msr_update_exits(struct vmm_vcpu *vcpu)
+{
+	static const u32 direct[] = {
+		MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
+		MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+	};
+	static const u32 of_syscall[] = { MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK };
+	/* How long a guest that owns its CPU was in Intel's C-states. */
+	static const u32 residency[] = {
+		MSR_CORE_C1_RES, MSR_CORE_C3_RESIDENCY, MSR_CORE_C6_RESIDENCY,
+		MSR_CORE_C7_RESIDENCY,
+	};
+	const struct vmm_backend_caps *caps = &vmm_backend.caps;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(direct); i++)
+		pass(vcpu, direct[i], true, true);
+	for (i = 0; i < ARRAY_SIZE(of_syscall); i++)
+		pass(vcpu, of_syscall[i], caps->syscall_msrs, caps->syscall_msrs);
+	if (vcpu->vm->disabled_exits & KVM_X86_DISABLE_EXITS_CSTATE &&
+	    boot_cpu_data.x86_vendor == X86_VENDOR_INTEL)
+		for (i = 0; i < ARRAY_SIZE(residency); i++)
+			pass(vcpu, residency[i], true, false);
+	pass(vcpu, MSR_IA32_TSC, caps->rdmsr_tsc, false);
+	vcpu->spec_ctrl_direct = (vcpu->spec_ctrl_direct || caps->v_spec_ctrl) &&
+				 vcpu->caps.spec_ctrl;
+	pass(vcpu, MSR_IA32_SPEC_CTRL, vcpu->spec_ctrl_direct, vcpu->spec_ctrl_direct);
+	pass(vcpu, MSR_IA32_PRED_CMD, false, vcpu->caps.ibpb);
+}
+
 /**
  * vmm_msr_vcpu_create() - what the registers hold before anybody writes them
  * @vcpu: being created
@@ -677,21 +791,14 @@ int vmm_msr_index_list(struct kvm_msr_list __user *user, bool feature)
 static bool state_msr_exists(u32 index)
 {
 	switch (index) {
-	case MSR_STAR:
-	case MSR_LSTAR:
-	case MSR_CSTAR:
-	case MSR_SYSCALL_MASK:
-	case MSR_KERNEL_GS_BASE:
-	case MSR_FS_BASE:
-	case MSR_GS_BASE:
 	case MSR_TSC_AUX:
-	case MSR_IA32_SYSENTER_CS:
-	case MSR_IA32_SYSENTER_ESP:
-	case MSR_IA32_SYSENTER_EIP:
+		return vmm_backend.caps.tsc_aux;
 	case MSR_IA32_SPEC_CTRL:
+		return boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL);
 	case MSR_AMD64_VIRT_SPEC_CTRL:
+		return vmm_backend.caps.virt_ssbd;
 	case MSR_IA32_DEBUGCTLMSR:
-		return vmm_backend.has_msr(index);
+		return vmm_backend.caps.debugctl;
 	case MSR_IA32_XSS:
 		return false;	/* always 0, nothing to save */
 	case MSR_IA32_ARCH_CAPABILITIES:

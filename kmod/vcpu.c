@@ -115,13 +115,22 @@ static void load_on(struct vmm_vcpu *vcpu, int cpu)
 	vcpu->last_cpu = cpu;
 }
 
-static void unload(struct vmm_vcpu *vcpu)
+/**
+ * vmm_vcpu_restore_host() - take back what the backend keeps in the CPU between entries
+ * @vcpu: loaded; preemption off. The next entry lends it again.
+ */
+void vmm_vcpu_restore_host(struct vmm_vcpu *vcpu)
 {
-	vmm_clock_vcpu_put(vcpu);
 	if (vcpu->host_saved) {
 		vcpu->host_saved = false;
 		vmm_backend.restore_host(vcpu);
 	}
+}
+
+static void unload(struct vmm_vcpu *vcpu)
+{
+	vmm_clock_vcpu_put(vcpu);
+	vmm_vcpu_restore_host(vcpu);
 	WRITE_ONCE(vcpu->cpu, -1);
 }
 
@@ -232,6 +241,7 @@ void vmm_vcpu_reset(struct vmm_vcpu *vcpu, bool init)
 	vcpu->dr6 = DR6_FIXED_1;
 	vcpu->dr7 = DR7_FIXED_1;
 	vmm_backend.vcpu_reset(vcpu, init);
+	vmm_msr_update_exits(vcpu);
 	vmm_lapic_reset(vcpu, init);
 	reset_segments(vcpu);
 

@@ -192,10 +192,11 @@ struct vmm_vcpu {
 	unsigned long guest_debug_dr7;
 	struct fpu_guest fpu;
 	bool fpu_loaded;			/* [v] the thread holds the guest's registers */
-	u64 tsc_aux, msr_misc_enable, smi_count, arch_capabilities, spec_ctrl, virt_spec_ctrl,
+	u64 tsc_aux, msr_misc_enable, smi_count, arch_capabilities, virt_spec_ctrl,
 	    tsc_adjust, mtrr_deftype, mtrr_fixed[11], mtrr_var[16], mcg_cap, mcg_status, mcg_ctl,
 	    mce_banks[4 * 32], mce_ctl2[32], osvw_length, osvw_status, ucode_rev, msr_platform_info,
 	    power_ctl, hwcr;
+	bool spec_ctrl_direct;			/* [v] the guest uses IA32_SPEC_CTRL, without exits */
 	u32 mp_state;				/* [v] KVM_MP_STATE_* */
 	bool async_halted;			/* [v] stands still until memory has been fetched */
 
@@ -344,6 +345,7 @@ bool vmm_vcpu_wake(struct vmm_vcpu *vcpu);	/* wake from HLT only; true when it s
 void vmm_request_all(struct vmm_vm *vm, enum vmm_request req);	/* set on all and kick those in guest mode; waits until they left it */
 void vmm_vcpu_load(struct vmm_vcpu *vcpu);
 void vmm_vcpu_put(struct vmm_vcpu *vcpu);
+void vmm_vcpu_restore_host(struct vmm_vcpu *vcpu);	/* preemption off */
 void vmm_vcpu_reset(struct vmm_vcpu *vcpu, bool init);	/* SDM table 10-1; init: INIT, else power-up */
 void vmm_vcpu_sipi(struct vmm_vcpu *vcpu, u8 vector);
 
@@ -554,6 +556,7 @@ void vmm_msr_filter_free(struct vmm_vm *vm);
 #define VMM_MSR_UNKNOWN		2
 int vmm_msr_get(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
 int vmm_msr_set(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
+void vmm_msr_update_exits(struct vmm_vcpu *vcpu);	/* after a change of the filter or CPUID */
 int vmm_msr_index_list(struct kvm_msr_list __user *user, bool feature);
 int vmm_msr_io(struct vmm_vcpu *vcpu, struct kvm_msrs __user *user, bool write);	/* KVM_GET/SET_MSRS */
 int vmm_msr_feature_io(struct kvm_msrs __user *user);	/* system KVM_GET_MSRS */

@@ -67,91 +67,34 @@ static int msrpm_bit(u32 msr)
 	return -1;
 }
 
-/* Choose whether the guest's RDMSR and WRMSR of an MSR exit; what the filter denies does. */
-static void intercept(struct vmm_vcpu *vcpu, u32 msr, bool read, bool write)
+/**
+ * svm_intercept_msr() - does the guest's access to an MSR exit
+ * @vcpu: vcpu->mutex held
+ * @index: of the MSR
+ * @read: true: RDMSR exits
+ * @write: true: WRMSR exits
+ */
+void svm_intercept_msr(struct vmm_vcpu *vcpu, u32 index, bool read, bool write)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
-	int bit = msrpm_bit(msr);
+	int bit = msrpm_bit(index);
 	u32 *word;
 
 	if (WARN_ON_ONCE(bit < 0))
 		return;
-	read |= !vmm_msr_allowed(vcpu, msr, false);
-	write |= !vmm_msr_allowed(vcpu, msr, true);
 	word = &svm->msrpm[bit / 32];
 	*word &= ~(3u << (bit % 32));
 	*word |= ((u32)read | (u32)write << 1) << (bit % 32);
 	svm_dirty(svm, CLEAN_IOPM);
 }
 
-/*
- * Reading MSR TSC could be passed, too (offset and ratio apply, APM 15.30.5), but QEMU's
- * TCG answers 0, and nobody reads it often.
- *
- * Allow: what VMLOAD and VMSAVE switch. The guest's values are in its VMCB whenever
- * the host looks, and no value can hurt the host.
- */
-static const u32 passed[] = {
-	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
-	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK,
-	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
-};
-
-/**
- * svm_msr_reset() - the permission map and MSRs of a vCPU after RESET
- * @svm: vcpu->mutex held
- */
-void svm_msr_reset(struct svm_vcpu *svm)
+/* A guest that sees LFENCE serializing need not, and may not, set it itself. */
+static u64 de_cfg(void)
 {
-	struct vmm_vcpu *vcpu = &svm->vcpu;
-	int i;
-
-	memset(svm->msrpm, 0xff, PAGE_SIZE << MSRPM_ORDER);
-	for (i = 0; i < ARRAY_SIZE(passed); i++)
-		intercept(vcpu, passed[i], false, false);
-
-	svm->spec_ctrl_free = false;
-	vcpu->spec_ctrl = 0;
-	vcpu->virt_spec_ctrl = 0;
-	svm->vmcb->spec_ctrl = 0;
-	/* A guest that sees LFENCE serializing need not, and may not, set it itself. */
-	svm->de_cfg = boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ?
-		      MSR_AMD64_DE_CFG_LFENCE_SERIALIZE : 0;
+	return boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ? MSR_AMD64_DE_CFG_LFENCE_SERIALIZE : 0;
 }
 
-/**
- * svm_msr_cpuid_changed() - the guest's CPUID says which MSRs it has
- * @svm: vcpu->mutex held
- *
- * Without V_SPEC_CTRL, SPEC_CTRL is passed through from the guest's first write
- * that is not zero on: until then no exit has to read and restore it.
- */
-void svm_msr_cpuid_changed(struct svm_vcpu *svm)
-{
-	struct vmm_vcpu *vcpu = &svm->vcpu;
-	bool allow = vcpu->caps.spec_ctrl && svm_features.v_spec_ctrl;
-
-	if (!vcpu->caps.spec_ctrl)
-		svm->spec_ctrl_free = false;
-	allow |= svm->spec_ctrl_free;
-	intercept(vcpu, MSR_IA32_SPEC_CTRL, !allow, !allow);
-	/* Reads of the command register fault. */
-	intercept(vcpu, MSR_IA32_PRED_CMD, true, !(vcpu->caps.ibpb && svm_features.ibpb));
-}
-
-/**
- * svm_msr_filter_changed() - let what does not exit follow user space's filter
- * @vcpu: vcpu->mutex held
- */
-void svm_msr_filter_changed(struct vmm_vcpu *vcpu)
-{
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(passed); i++)
-		intercept(vcpu, passed[i], false, false);
-	svm_msr_cpuid_changed(to_svm(vcpu));
-}
-
+/* Where the value of an MSR is kept as it is. */
 static u64 *vmcb_msr(struct svm_vcpu *svm, u32 index)
 {
 	struct vmcb *vmcb = svm->vmcb;
@@ -177,6 +120,9 @@ static u64 *vmcb_msr(struct svm_vcpu *svm, u32 index)
 		return &vmcb->sysenter_esp;
 	case MSR_IA32_SYSENTER_EIP:
 		return &vmcb->sysenter_eip;
+	case MSR_IA32_SPEC_CTRL:
+		return vmm_backend.caps.v_spec_ctrl ? &vmcb->spec_ctrl :
+						      &svm->entry.guest_spec_ctrl;
 	}
 	return NULL;
 }
@@ -198,47 +144,16 @@ int svm_get_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 		return 0;
 	}
 	switch (msr->index) {
-	case MSR_TSC_AUX:
-		if (!svm_features.tsc_aux || (!msr->host && !vcpu->caps.rdtscp))
-			return 1;
-		msr->data = vcpu->tsc_aux;
-		return 0;
-	case MSR_IA32_SPEC_CTRL:
-		if (!svm_features.spec_ctrl || (!msr->host && !vcpu->caps.spec_ctrl))
-			return 1;
-		msr->data = svm_features.v_spec_ctrl ? svm->vmcb->spec_ctrl : vcpu->spec_ctrl;
-		return 0;
 	case MSR_AMD64_VIRT_SPEC_CTRL:
 		if (!msr->host && !vcpu->caps.virt_ssbd)
 			return 1;
 		msr->data = vcpu->virt_spec_ctrl;
 		return 0;
 	case MSR_AMD64_DE_CFG:
-		msr->data = svm->de_cfg;
+		msr->data = de_cfg();
 		return 0;
 	}
 	return VMM_MSR_UNKNOWN;
-}
-
-static int set_spec_ctrl(struct vmm_vcpu *vcpu, const struct vmm_msr *msr)
-{
-	const u64 known = SPEC_CTRL_IBRS | SPEC_CTRL_STIBP | SPEC_CTRL_SSBD;
-	struct svm_vcpu *svm = to_svm(vcpu);
-
-	if (!svm_features.spec_ctrl || (!msr->host && !vcpu->caps.spec_ctrl))
-		return 1;
-	if (msr->data & ~known)
-		return 1;
-	if (svm_features.v_spec_ctrl) {
-		svm->vmcb->spec_ctrl = msr->data;
-		return 0;
-	}
-	vcpu->spec_ctrl = msr->data;
-	if (msr->data && vcpu->caps.spec_ctrl) {
-		svm->spec_ctrl_free = true;
-		intercept(vcpu, MSR_IA32_SPEC_CTRL, false, false);
-	}
-	return 0;
 }
 
 /**
@@ -262,22 +177,6 @@ int svm_set_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 		return 0;
 	}
 	switch (msr->index) {
-	case MSR_TSC_AUX:
-		if (!svm_features.tsc_aux || (!msr->host && !vcpu->caps.rdtscp))
-			return 1;
-		/* AMD ignores the upper half. Loaded at the next entry. */
-		vcpu->tsc_aux = (u32)msr->data;
-		return 0;
-	case MSR_IA32_SPEC_CTRL:
-		return set_spec_ctrl(vcpu, msr);
-	case MSR_IA32_PRED_CMD:
-		if (!svm_features.ibpb || (!msr->host && !vcpu->caps.ibpb))
-			return 1;
-		if (msr->data & ~PRED_CMD_IBPB)
-			return 1;
-		if (msr->data)
-			wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
-		return 0;
 	case MSR_AMD64_VIRT_SPEC_CTRL:
 		if (!msr->host && !vcpu->caps.virt_ssbd)
 			return 1;
@@ -286,40 +185,7 @@ int svm_set_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 		vcpu->virt_spec_ctrl = msr->data;
 		return 0;
 	case MSR_AMD64_DE_CFG:
-		if (msr->data != svm->de_cfg)
-			return 1;
-		return 0;
+		return msr->data != de_cfg();
 	}
 	return VMM_MSR_UNKNOWN;
-}
-
-/**
- * svm_has_msr() - does this backend, on this machine, keep the MSR
- * @index: its index
- */
-bool svm_has_msr(u32 index)
-{
-	switch (index) {
-	case MSR_FS_BASE:
-	case MSR_GS_BASE:
-	case MSR_KERNEL_GS_BASE:
-	case MSR_STAR:
-	case MSR_LSTAR:
-	case MSR_CSTAR:
-	case MSR_SYSCALL_MASK:
-	case MSR_IA32_SYSENTER_CS:
-	case MSR_IA32_SYSENTER_ESP:
-	case MSR_IA32_SYSENTER_EIP:
-	case MSR_AMD64_DE_CFG:
-		return true;
-	case MSR_TSC_AUX:
-		return svm_features.tsc_aux;
-	case MSR_IA32_SPEC_CTRL:
-		return svm_features.spec_ctrl;
-	case MSR_IA32_PRED_CMD:
-		return svm_features.ibpb;
-	case MSR_AMD64_VIRT_SPEC_CTRL:
-		return svm_features.virt_ssbd;
-	}
-	return false;
 }

@@ -67,7 +67,7 @@ gone:
  * Nothing here changes the machine. boot_cpu_has(X86_FEATURE_SVM) is no use: newer
  * kernels clear it when the firmware has SVM disabled, and we tell the two apart.
  */
-static int svm_usable(void)
+int svm_usable(void)
 {
 	u64 value;
 
@@ -141,7 +141,7 @@ static void svm_free_cpus(void)
 	}
 }
 
-static int svm_setup(void)
+int svm_setup(void)
 {
 	struct vmm_backend_caps *caps = &vmm_backend.caps;
 	struct svm_features *f = &svm_features;
@@ -156,12 +156,7 @@ static int svm_setup(void)
 	f->pause_filter = edx & SVM_PAUSE_FILTER;
 	f->pause_threshold = f->pause_filter && (edx & SVM_PAUSE_THRESHOLD);
 	f->tsc_ratio = edx & SVM_TSC_RATE_MSR;
-	f->v_spec_ctrl = edx & SVM_V_SPEC_CTRL;
-	f->spec_ctrl = boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL);
-	f->ibpb = boot_cpu_has(X86_FEATURE_AMD_IBPB) || boot_cpu_has(X86_FEATURE_IBPB);
-	f->tsc_aux = boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID);
-	f->virt_ssbd = boot_cpu_has(X86_FEATURE_LS_CFG_SSBD) ||
-		       boot_cpu_has(X86_FEATURE_VIRT_SSBD);
+	f->spec_ctrl = boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) && !(edx & SVM_V_SPEC_CTRL);
 
 	for_each_possible_cpu(cpu) {
 		struct svm_cpu *c = per_cpu_ptr(&svm_cpus, cpu);
@@ -187,13 +182,20 @@ static int svm_setup(void)
 	caps->tsc_scaling_frac_bits = 32;
 	caps->lends_debug = true;
 	caps->xsaves = boot_cpu_has(X86_FEATURE_XSAVES);
+	caps->tsc_aux = boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID);
+	caps->invpcid = true;
+	caps->virt_ssbd = boot_cpu_has(X86_FEATURE_LS_CFG_SSBD) ||
+			  boot_cpu_has(X86_FEATURE_VIRT_SSBD);
+	caps->v_spec_ctrl = edx & SVM_V_SPEC_CTRL;
+	/* RDMSR of the TSC needs an exit: QEMU's TCG answers 0, and nobody reads it often. */
+	caps->syscall_msrs = true;
 	return 0;
 fail:
 	svm_free_cpus();
 	return r;
 }
 
-static void svm_unsetup(void)
+void svm_unsetup(void)
 {
 	svm_msr_unsetup();
 	svm_free_cpus();
@@ -201,7 +203,7 @@ static void svm_unsetup(void)
 
 /* ---- this CPU -------------------------------------------------------------- */
 
-static int svm_cpu_enable(void)
+int svm_cpu_enable(void)
 {
 	struct svm_cpu *c = this_cpu_ptr(&svm_cpus);
 	u64 efer;
@@ -220,7 +222,7 @@ static int svm_cpu_enable(void)
 	c->asid_generation++;
 	c->next_asid = svm_features.nr_asids;
 	c->current_vmcb = NULL;
-	if (svm_features.tsc_aux)
+	if (vmm_backend.caps.tsc_aux)
 		rdmsrl(MSR_TSC_AUX, c->tsc_aux);
 	if (svm_features.tsc_ratio) {
 		c->tsc_ratio = TSC_RATIO_ONE;
@@ -229,7 +231,7 @@ static int svm_cpu_enable(void)
 	return 0;
 }
 
-static void svm_leave(void)
+void svm_cpu_crash(void)
 {
 	u64 efer;
 
@@ -239,7 +241,7 @@ static void svm_leave(void)
 	wrmsrl(MSR_EFER, efer & ~EFER_SVME);
 }
 
-static void svm_cpu_disable(void)
+void svm_cpu_disable(void)
 {
 	struct svm_cpu *c = this_cpu_ptr(&svm_cpus);
 
@@ -247,13 +249,8 @@ static void svm_cpu_disable(void)
 		c->tsc_ratio = TSC_RATIO_ONE;
 		wrmsrl(MSR_AMD64_TSC_RATIO, c->tsc_ratio);
 	}
-	svm_leave();
+	svm_cpu_crash();
 	wrmsrl(MSR_VM_HSAVE_PA, 0);
-}
-
-static void svm_cpu_crash(void)
-{
-	svm_leave();
 }
 
 /* ---- a vCPU's life ---------------------------------------------------------- */
@@ -304,10 +301,6 @@ static void svm_init_intercepts(struct svm_vcpu *svm)
 
 	for (i = 0; i < ARRAY_SIZE(always); i++)
 		svm_intercept(svm, always[i], true);
-	for (i = 0; i < 16; i++) {
-		svm_intercept(svm, ICPT_READ_DR(i), true);
-		svm_intercept(svm, ICPT_WRITE_DR(i), true);
-	}
 	svm_intercept(svm, ICPT_HLT, !(allowed & KVM_X86_DISABLE_EXITS_HLT));
 	svm_intercept(svm, ICPT_MWAIT, !(allowed & KVM_X86_DISABLE_EXITS_MWAIT));
 	svm_intercept(svm, ICPT_MONITOR, !(allowed & KVM_X86_DISABLE_EXITS_MWAIT));
@@ -320,54 +313,42 @@ static void svm_init_intercepts(struct svm_vcpu *svm)
 	}
 }
 
+void svm_cpuid_changed(struct vmm_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm_intercept(svm, ICPT_RDTSCP, !vcpu->caps.rdtscp);
+	svm_intercept(svm, ICPT_INVPCID, !vcpu->caps.invpcid);
+}
+
 /*
- * Segments, descriptor tables and control registers follow through the backend's own
- * calls. INIT leaves MSRs alone; both leave alone what is not the guest's at all.
+ * What is left of the VMCB, segments, control and debug registers, follows through the
+ * backend's own calls or with the next entry. INIT leaves MSRs alone, and RESET, which
+ * comes once, finds zeros there.
  */
-static void svm_vcpu_reset(struct vmm_vcpu *vcpu, bool init)
+void svm_vcpu_reset(struct vmm_vcpu *vcpu, bool init)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	struct vmcb *vmcb = svm->vmcb;
-	u64 tsc_offset = vmcb->tsc_offset, nested_cr3 = vmcb->nested_cr3;
-	u64 msrs[] = { vmcb->star, vmcb->lstar, vmcb->cstar, vmcb->sfmask, vmcb->kernel_gs_base,
-		       vmcb->sysenter_cs, vmcb->sysenter_esp, vmcb->sysenter_eip };
-	u64 spec_ctrl = vmcb->spec_ctrl;
+	u64 nested_cr3 = vmcb->nested_cr3;
 
-	memset(vmcb, 0, sizeof(*vmcb));
-	vmcb->tsc_offset = tsc_offset;
+	memset(vmcb, 0, offsetof(struct vmcb, es));
 	vmcb->nested_cr3 = nested_cr3;
-	if (init) {
-		vmcb->star = msrs[0];
-		vmcb->lstar = msrs[1];
-		vmcb->cstar = msrs[2];
-		vmcb->sfmask = msrs[3];
-		vmcb->kernel_gs_base = msrs[4];
-		vmcb->sysenter_cs = msrs[5];
-		vmcb->sysenter_esp = msrs[6];
-		vmcb->sysenter_eip = msrs[7];
-		vmcb->spec_ctrl = spec_ctrl;
-	}
 	vmcb->iopm_pa = svm_iopm_pa;
 	vmcb->msrpm_pa = __sme_pa(svm->msrpm);
 	vmcb->nested_ctl = NESTED_CTL_NP;
 	vmcb->int_ctl = svm_int_ctl();
-	vmcb->efer = EFER_SVME;
-	vmcb->dr6 = DR6_FIXED_1;
-	vmcb->dr7 = DR7_FIXED_1;
-	vmcb->g_pat = vcpu->pat;
+	vmcb->dbgctl = 0;
 	svm_init_intercepts(svm);
+	svm_cpuid_changed(vcpu);
 
 	/* The memset took the ASID away, too: take a new one at the next entry. */
 	svm->asid_generation = 0;
 	svm->nmi_masked = svm->nmi_iret = svm->nmi_step = svm->soft_injected = false;
 	vcpu->cr0_guest_owned = X86_CR0_TS | X86_CR0_MP;
-	vcpu->cr4_guest_owned = 0;
-	if (!init)
-		svm_msr_reset(svm);
-	svm_msr_cpuid_changed(svm);
 }
 
-static int svm_vcpu_create(struct vmm_vcpu *vcpu)
+int svm_vcpu_create(struct vmm_vcpu *vcpu)
 {
 	struct page *page = svm_alloc_page(GFP_KERNEL_ACCOUNT);
 	struct svm_vcpu *svm = to_svm(vcpu);
@@ -385,7 +366,7 @@ static int svm_vcpu_create(struct vmm_vcpu *vcpu)
 	return 0;
 }
 
-static void svm_vcpu_destroy(struct vmm_vcpu *vcpu)
+void svm_vcpu_destroy(struct vmm_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	int cpu;
@@ -397,7 +378,7 @@ static void svm_vcpu_destroy(struct vmm_vcpu *vcpu)
 	svm_msrpm_free(svm->msrpm);
 }
 
-static void svm_vcpu_load(struct vmm_vcpu *vcpu, int cpu)
+void svm_vcpu_load(struct vmm_vcpu *vcpu, int cpu)
 {
 	struct svm_cpu *c = per_cpu_ptr(&svm_cpus, cpu);
 	struct svm_vcpu *svm = to_svm(vcpu);
@@ -416,11 +397,11 @@ static void svm_vcpu_load(struct vmm_vcpu *vcpu, int cpu)
 	}
 }
 
-static void svm_restore_host(struct vmm_vcpu *vcpu)
+void svm_restore_host(struct vmm_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
-	if (svm_features.tsc_aux && svm->loaded_tsc_aux != this_cpu_read(svm_cpus.tsc_aux))
+	if (vmm_backend.caps.tsc_aux && svm->loaded_tsc_aux != this_cpu_read(svm_cpus.tsc_aux))
 		wrmsrl(MSR_TSC_AUX, this_cpu_read(svm_cpus.tsc_aux));
 }
 
@@ -442,7 +423,7 @@ static void save_host_image(struct svm_vcpu *svm, struct svm_cpu *c)
 	c->host_ldt = current_ldt();
 }
 
-static void svm_save_host(struct vmm_vcpu *vcpu)
+void svm_save_host(struct vmm_vcpu *vcpu)
 {
 	struct svm_cpu *c = this_cpu_ptr(&svm_cpus);
 	struct svm_vcpu *svm = to_svm(vcpu);
@@ -457,7 +438,7 @@ static void load_guest_msrs(struct svm_vcpu *svm, struct svm_cpu *c)
 	const struct vmm_vcpu *vcpu = &svm->vcpu;
 
 	/* The kernel itself never reads TSC_AUX, user space does: svm_restore_host(). */
-	if (svm_features.tsc_aux && svm->loaded_tsc_aux != vcpu->tsc_aux) {
+	if (vmm_backend.caps.tsc_aux && svm->loaded_tsc_aux != vcpu->tsc_aux) {
 		wrmsrl(MSR_TSC_AUX, vcpu->tsc_aux);
 		svm->loaded_tsc_aux = vcpu->tsc_aux;
 	}
@@ -511,18 +492,18 @@ static void svm_new_asid(struct svm_vcpu *svm, struct svm_cpu *c)
 	vmcb->clean = 0;
 }
 
-static void svm_flush_tlb(struct vmm_vcpu *vcpu)
+void svm_flush_tlb(struct vmm_vcpu *vcpu)
 {
 	svm_flush(to_svm(vcpu));
 }
 
-static void svm_flush_tlb_gva(struct vmm_vcpu *vcpu, u64 gva)
+void svm_flush_tlb_gva(struct vmm_vcpu *vcpu, u64 gva)
 {
 	/* INVLPGA takes an ASID of this CPU, and ours may still be to be chosen. */
 	svm_flush(to_svm(vcpu));
 }
 
-static void svm_set_root(struct vmm_vcpu *vcpu, u64 root_pa, int levels)
+void svm_set_root(struct vmm_vcpu *vcpu, u64 root_pa, int levels)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
@@ -533,7 +514,7 @@ static void svm_set_root(struct vmm_vcpu *vcpu, u64 root_pa, int levels)
 
 /* ---- time ---------------------------------------------------------------------- */
 
-static void svm_set_tsc_offset(struct vmm_vcpu *vcpu, u64 offset)
+void svm_set_tsc_offset(struct vmm_vcpu *vcpu, u64 offset)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
@@ -541,7 +522,7 @@ static void svm_set_tsc_offset(struct vmm_vcpu *vcpu, u64 offset)
 	svm_dirty(svm, CLEAN_INTERCEPTS);
 }
 
-static void svm_set_tsc_ratio(struct vmm_vcpu *vcpu, u64 ratio)
+void svm_set_tsc_ratio(struct vmm_vcpu *vcpu, u64 ratio)
 {
 	to_svm(vcpu)->tsc_ratio = ratio ? ratio : TSC_RATIO_ONE;
 }
@@ -596,12 +577,11 @@ static void svm_load_guest(struct svm_vcpu *svm)
 	vmcb->int_ctl = (vmcb->int_ctl & ~V_TPR_MASK) | svm->entered_cr8;
 
 	svm->entry.flags = 0;
-	if (svm_features.spec_ctrl && !svm_features.v_spec_ctrl) {
-		svm->entry.guest_spec_ctrl = vcpu->spec_ctrl;
+	if (svm_features.spec_ctrl) {
 		svm->entry.host_spec_ctrl = this_cpu_read(x86_spec_ctrl_current);
 		if (svm->entry.guest_spec_ctrl != svm->entry.host_spec_ctrl)
 			svm->entry.flags |= SVM_ENTRY_LOAD_SPEC_CTRL;
-		if (svm->spec_ctrl_free)
+		if (vcpu->spec_ctrl_direct)
 			svm->entry.flags |= SVM_ENTRY_READ_SPEC_CTRL;
 	}
 }
@@ -629,8 +609,6 @@ static void svm_store_guest(struct svm_vcpu *svm)
 	if (vcpu->lapic && !svm_intercepts(svm, ICPT_WRITE_CR(8)) &&
 	    cr8 != svm->entered_cr8)
 		vmm_lapic_set_tpr(vcpu, cr8);
-	if (svm->entry.flags & SVM_ENTRY_READ_SPEC_CTRL)
-		vcpu->spec_ctrl = svm->entry.guest_spec_ctrl;
 
 	vmcb->tlb_control = TLB_CTL_NOTHING;
 	vmcb->event_inj = 0;
@@ -638,7 +616,7 @@ static void svm_store_guest(struct svm_vcpu *svm)
 	vmcb->clean = CLEAN_ALL & ~(CLEAN_TPR | CLEAN_CR2);
 }
 
-static void svm_run(struct vmm_vcpu *vcpu)
+void svm_run(struct vmm_vcpu *vcpu)
 {
 	struct svm_cpu *c = this_cpu_ptr(&svm_cpus);
 	struct svm_vcpu *svm = to_svm(vcpu);
@@ -658,7 +636,7 @@ static void svm_run(struct vmm_vcpu *vcpu)
 	if (unlikely(c->host_ldt | current_ldt()))
 		save_host_image(svm, c);
 	/* With SSBD off on both sides there is nothing to switch. */
-	ssbd = svm_features.virt_ssbd &&
+	ssbd = vmm_backend.caps.virt_ssbd &&
 	       (vcpu->virt_spec_ctrl || test_thread_flag(TIF_SSBD));
 	if (unlikely(ssbd))
 		x86_spec_ctrl_set_guest(vcpu->virt_spec_ctrl);
@@ -686,36 +664,6 @@ static void svm_run(struct vmm_vcpu *vcpu)
 	svm_normalise_exit(svm);
 }
 
-/* ---- CPUID ------------------------------------------------------------------------ */
-
-static void svm_cpuid_changed(struct vmm_vcpu *vcpu)
-{
-	struct svm_vcpu *svm = to_svm(vcpu);
-
-	svm_intercept(svm, ICPT_RDTSCP, !vcpu->caps.rdtscp);
-	svm_intercept(svm, ICPT_INVPCID, !vcpu->caps.invpcid);
-	svm_msr_cpuid_changed(svm);
-}
-
-/* What the CPU would let a guest see but this backend neither passes on nor emulates. */
-static void svm_filter_cpuid(struct kvm_cpuid_entry2 *e)
-{
-	switch (e->function) {
-	case 0x80000001:
-		/* SVM, IBS, SKINIT, LWP, the performance counter extensions */
-		e->ecx &= ~(BIT(2) | BIT(10) | BIT(12) | BIT(15) | BIT(23) | BIT(24) | BIT(28));
-		break;
-	case 0x80000008:
-		e->ebx &= ~(BIT(3) | BIT(4) | BIT(8));	/* INVLPGB, RDPRU, MCOMMIT */
-		break;
-	case SVM_CPUID:
-	case 0x8000001b:				/* IBS */
-	case 0x8000001f:				/* SEV */
-		e->eax = e->ebx = e->ecx = e->edx = 0;
-		break;
-	}
-}
-
 /* ---- dump -------------------------------------------------------------------------- */
 
 static void svm_dump_segment(const char *name, const struct vmcb_segment *s)
@@ -724,7 +672,7 @@ static void svm_dump_segment(const char *name, const struct vmcb_segment *s)
 	       s->limit, s->base);
 }
 
-static void svm_dump(struct vmm_vcpu *vcpu)
+void svm_dump(struct vmm_vcpu *vcpu)
 {
 	const struct vmcb *v = to_svm(vcpu)->vmcb;
 
@@ -752,66 +700,12 @@ static void svm_dump(struct vmm_vcpu *vcpu)
 	svm_dump_segment("tr", &v->tr);
 }
 
+#define ROW(call)	.call = svm_##call,
+
 const struct vmm_backend svm_backend = {
 	.name = "svm",
 	.vcpu_size = sizeof(struct svm_vcpu),
 	.hypercall_insn = { 0x0f, 0x01, 0xd9 },		/* VMMCALL */
-
-	.usable = svm_usable,
-	.setup = svm_setup,
-	.unsetup = svm_unsetup,
-	.cpu_enable = svm_cpu_enable,
-	.cpu_disable = svm_cpu_disable,
-	.cpu_crash = svm_cpu_crash,
-
-	.vcpu_create = svm_vcpu_create,
-	.vcpu_destroy = svm_vcpu_destroy,
-	.vcpu_reset = svm_vcpu_reset,
-	.vcpu_load = svm_vcpu_load,
-	.save_host = svm_save_host,
-	.restore_host = svm_restore_host,
-	.run = svm_run,
-
-	.cache_reg = svm_cache_reg,
-	.get_segment = svm_get_segment,
-	.set_segment = svm_set_segment,
-	.segment_base = svm_segment_base,
-	.cpl = svm_cpl,
-	.cs_db_l = svm_cs_db_l,
-	.get_dt = svm_get_dt,
-	.set_dt = svm_set_dt,
-	.set_cr0 = svm_set_cr0,
-	.set_cr3 = svm_set_cr3,
-	.set_cr4 = svm_set_cr4,
-	.cr4_valid = svm_cr4_valid,
-	.set_efer = svm_set_efer,
-	.set_dr7 = svm_set_dr7,
-	.db_intercept = svm_db_intercept,
-	.get_msr = svm_get_msr,
-	.set_msr = svm_set_msr,
-	.has_msr = svm_has_msr,
-	.msr_filter_changed = svm_msr_filter_changed,
-	.cpuid_changed = svm_cpuid_changed,
-	.filter_cpuid = svm_filter_cpuid,
-
-	.inject_exception = svm_inject_exception,
-	.inject_irq = svm_inject_irq,
-	.inject_nmi = svm_inject_nmi,
-	.cancel_injection = svm_cancel_injection,
-	.irq_allowed = svm_irq_allowed,
-	.nmi_allowed = svm_nmi_allowed,
-	.open_irq_window = svm_open_irq_window,
-	.open_nmi_window = svm_open_nmi_window,
-	.set_shadow = svm_set_shadow,
-	.get_nmi_mask = svm_get_nmi_mask,
-	.set_nmi_mask = svm_set_nmi_mask,
-	.update_cr8_intercept = svm_update_cr8_intercept,
-	.set_tsc_offset = svm_set_tsc_offset,
-	.set_tsc_ratio = svm_set_tsc_ratio,
-
-	.set_root = svm_set_root,
-	.flush_tlb = svm_flush_tlb,
+	VMM_BACKEND_CALLS(ROW)
 	.flush_tlb_guest = svm_flush_tlb,
-	.flush_tlb_gva = svm_flush_tlb_gva,
-	.dump = svm_dump,
 };

@@ -50,9 +50,7 @@ struct svm_vcpu {
 	u64 asid_generation;		/* of vmcb->asid on that CPU; 0: none yet */
 	u64 loaded_tsc_aux;		/* while vcpu.host_saved */
 	u64 tsc_ratio;
-	u64 de_cfg;
 	u8 entered_cr8;			/* V_TPR at the last entry */
-	bool spec_ctrl_free;		/* the guest writes SPEC_CTRL without exits */
 
 	/* NMI blocking, which the CPU does not track for us: see events.c */
 	bool nmi_masked;
@@ -76,7 +74,8 @@ static inline struct svm_vcpu *to_svm(struct vmm_vcpu *vcpu)
 struct svm_features {
 	u32 nr_asids;
 	bool nrips, decode_assists, flush_by_asid, vgif, pause_filter, pause_threshold,
-	     tsc_ratio, v_spec_ctrl, spec_ctrl, ibpb, tsc_aux, virt_ssbd;
+	     tsc_ratio,
+	     spec_ctrl;		/* IA32_SPEC_CTRL is switched by hand */
 };
 extern struct svm_features svm_features;
 
@@ -117,6 +116,10 @@ static inline bool svm_guest_owns_debug(const struct vmm_vcpu *vcpu)
 /* Everything this vCPU has in the TLB goes before its next instruction. */
 void svm_flush(struct svm_vcpu *svm);
 
+#define DECLARE(call)	extern typeof(*((struct vmm_backend *)NULL)->call) svm_##call;
+VMM_BACKEND_CALLS(DECLARE)
+#undef DECLARE
+
 /* enter.S */
 asmlinkage int svm_enter(unsigned long *regs, struct svm_entry *entry);
 
@@ -124,51 +127,16 @@ asmlinkage int svm_enter(unsigned long *regs, struct svm_entry *entry);
 void svm_normalise_exit(struct svm_vcpu *svm);
 
 /* events.c */
-void svm_inject_exception(struct vmm_vcpu *vcpu);
-void svm_inject_irq(struct vmm_vcpu *vcpu);
-void svm_inject_nmi(struct vmm_vcpu *vcpu);
-void svm_cancel_injection(struct vmm_vcpu *vcpu);
 void svm_step_for_nmi(struct svm_vcpu *svm);
 void svm_track_nmi(struct svm_vcpu *svm);
 void svm_requeue(struct svm_vcpu *svm);
 void svm_iret_exit(struct svm_vcpu *svm);
 void svm_close_irq_window(struct svm_vcpu *svm);
-bool svm_irq_allowed(struct vmm_vcpu *vcpu);
-bool svm_nmi_allowed(struct vmm_vcpu *vcpu);
-void svm_open_irq_window(struct vmm_vcpu *vcpu);
-void svm_open_nmi_window(struct vmm_vcpu *vcpu);
-void svm_set_shadow(struct vmm_vcpu *vcpu, u32 mask);
-bool svm_get_nmi_mask(struct vmm_vcpu *vcpu);
-void svm_set_nmi_mask(struct vmm_vcpu *vcpu, bool masked);
-void svm_update_cr8_intercept(struct vmm_vcpu *vcpu, int tpr, int irr);
-
-/* state.c */
-void svm_cache_reg(struct vmm_vcpu *vcpu, int reg);
-void svm_get_segment(struct vmm_vcpu *vcpu, struct kvm_segment *s, int seg);
-void svm_set_segment(struct vmm_vcpu *vcpu, const struct kvm_segment *s, int seg);
-u64 svm_segment_base(struct vmm_vcpu *vcpu, int seg);
-int svm_cpl(struct vmm_vcpu *vcpu);
-void svm_cs_db_l(struct vmm_vcpu *vcpu, int *db, int *l);
-void svm_get_dt(struct vmm_vcpu *vcpu, struct desc_ptr *dt, bool idt);
-void svm_set_dt(struct vmm_vcpu *vcpu, const struct desc_ptr *dt, bool idt);
-void svm_set_cr0(struct vmm_vcpu *vcpu, unsigned long cr0);
-void svm_set_cr3(struct vmm_vcpu *vcpu, unsigned long cr3);
-void svm_set_cr4(struct vmm_vcpu *vcpu, unsigned long cr4);
-bool svm_cr4_valid(struct vmm_vcpu *vcpu, unsigned long cr4);
-void svm_set_efer(struct vmm_vcpu *vcpu, u64 efer);
-void svm_set_dr7(struct vmm_vcpu *vcpu, unsigned long dr7);
-void svm_db_intercept(struct vmm_vcpu *vcpu);
 
 /* msr.c */
 extern u64 svm_iopm_pa;
 int svm_msr_setup(void);
 void svm_msr_unsetup(void);
-void svm_msr_reset(struct svm_vcpu *svm);
-int svm_get_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
-int svm_set_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
-bool svm_has_msr(u32 index);
-void svm_msr_filter_changed(struct vmm_vcpu *vcpu);
-void svm_msr_cpuid_changed(struct svm_vcpu *svm);
 u32 *svm_msrpm_alloc(void);
 void svm_msrpm_free(u32 *msrpm);
 

@@ -217,39 +217,14 @@ void vmx_fill_caps(struct vmm_backend_caps *caps)
 		.tsc_scaling_frac_bits = 48,
 		.preempt_timer = c->pin & PIN_BASED_VMX_PREEMPTION_TIMER,
 		.pdptes = true,
+		.debugctl = true,
+		.rdmsr_tsc = true,
 		.xsaves = c->secondary & SECONDARY_EXEC_ENABLE_XSAVES,
 		.cmci = true,
+		.tsc_aux = c->secondary & SECONDARY_EXEC_ENABLE_RDTSCP,
+		.invpcid = c->secondary & SECONDARY_EXEC_ENABLE_INVPCID,
+		/* The exits of the descriptor-table instructions stand in for it. */
+		.emulates_umip = !(c->cr4_fixed1 & X86_CR4_UMIP) &&
+				 (c->secondary & SECONDARY_EXEC_DESC),
 	};
-}
-
-/**
- * vmx_filter_cpuid() - take away what the guest cannot have here
- * @e: an entry of the supported set
- */
-void vmx_filter_cpuid(struct kvm_cpuid_entry2 *e)
-{
-	const u32 secondary = vmx_config.secondary;
-
-	switch (e->function) {
-	case 1:
-		e->ecx &= ~(BIT(5) | BIT(6));		/* VMX, SMX */
-		break;
-	case 7:
-		if (e->index)
-			break;
-		e->ebx &= ~(BIT(2) | BIT(14) | BIT(25));	/* SGX, MPX, Intel PT */
-		e->ecx &= ~(BIT(5) | BIT(30));		/* WAITPKG, SGX_LC */
-		if (vmx_emulates_umip())
-			e->ecx |= BIT(2);
-		if (!(secondary & SECONDARY_EXEC_ENABLE_INVPCID))
-			e->ebx &= ~BIT(10);
-		if (!(secondary & SECONDARY_EXEC_ENABLE_RDTSCP))
-			e->ecx &= ~BIT(22);		/* RDPID */
-		break;
-	case 0x80000001:
-		if (!(secondary & SECONDARY_EXEC_ENABLE_RDTSCP))
-			e->edx &= ~BIT(27);
-		e->ecx &= ~BIT(2);			/* SVM */
-		break;
-	}
 }

@@ -208,7 +208,7 @@ static void write_guest_cr4(struct vmm_vcpu *vcpu, unsigned long cr4)
 	hw |= cr4_read_shadow() & X86_CR4_MCE;
 	hw |= vmx_config.cr4_fixed0;
 	hw &= vmx_config.cr4_fixed1;
-	if (vmx_emulates_umip()) {
+	if (vmm_backend.caps.emulates_umip) {
 		if (cr4 & X86_CR4_UMIP)
 			vmx_set_secondary(vmx, vmx->secondary | SECONDARY_EXEC_DESC);
 		else
@@ -247,7 +247,7 @@ void vmx_set_cr4(struct vmm_vcpu *vcpu, unsigned long cr4)
  */
 bool vmx_cr4_valid(struct vmm_vcpu *vcpu, unsigned long cr4)
 {
-	if (vmx_emulates_umip())
+	if (vmm_backend.caps.emulates_umip)
 		cr4 &= ~X86_CR4_UMIP;
 	return !(cr4 & (X86_CR4_VMXE | X86_CR4_SMXE)) && !(cr4 & ~vmx_config.cr4_fixed1);
 }

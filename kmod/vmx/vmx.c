@@ -28,14 +28,14 @@ static void *io_bitmaps;
 
 /* ---- load and unload ------------------------------------------------------- */
 
-static void vmx_unsetup(void)
+void vmx_unsetup(void)
 {
 	vmx_cpu_unsetup();
 	free_pages((unsigned long)io_bitmaps, 1);
 	io_bitmaps = NULL;
 }
 
-static int vmx_setup(void)
+int vmx_setup(void)
 {
 	struct vmm_cpu_facts facts;
 
@@ -138,7 +138,6 @@ static void init_vmcs(struct vmx_vcpu *vmx)
 	vmcs_write(IO_BITMAP_A, __pa(io_bitmaps));
 	vmcs_write(IO_BITMAP_B, __pa(io_bitmaps + PAGE_SIZE));
 	vmcs_write(MSR_BITMAP, __pa(vmx->msr_bitmap));
-	vmcs_write(TSC_OFFSET, vmx->vcpu.tsc_offset);
 	if (vmx_config.cpu_based & CPU_BASED_TPR_SHADOW) {
 		vmcs_write(VIRTUAL_APIC_PAGE_ADDR, __pa(vmx->virtual_apic));
 		vmcs_write(TPR_THRESHOLD, 0);
@@ -154,10 +153,9 @@ static void init_vmcs(struct vmx_vcpu *vmx)
 	if (vmx_config.secondary & SECONDARY_EXEC_ENCLS_EXITING)
 		vmcs_write(ENCLS_EXITING_BITMAP, ~0ull);
 	vmcs_write(VMCS_LINK_POINTER, ~0ull);
-	vmcs_write(GUEST_IA32_DEBUGCTL, 0);
-	vmcs_write(GUEST_DR7, 0x400);
-	update_controls(vmx);
-	vmx_db_intercept(&vmx->vcpu);
+	vmcs_write(GUEST_SYSENTER_CS, 0);
+	vmcs_write(GUEST_SYSENTER_ESP, 0);
+	vmcs_write(GUEST_SYSENTER_EIP, 0);
 }
 
 static void free_vcpu_memory(struct vmx_vcpu *vmx)
@@ -169,7 +167,7 @@ static void free_vcpu_memory(struct vmx_vcpu *vmx)
 	free_page((unsigned long)vmx->vmcs);
 }
 
-static int vmx_vcpu_create(struct vmm_vcpu *vcpu)
+int vmx_vcpu_create(struct vmm_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
@@ -189,18 +187,13 @@ static int vmx_vcpu_create(struct vmm_vcpu *vcpu)
 	}
 	vmx->vmcs_pa = __pa(vmx->vmcs);
 	vmx->vpid = vmx_vpid_alloc();
-	vmx_msr_bitmap_init(vmx);
-
-	get_cpu();
+	memset(vmx->msr_bitmap, 0xff, PAGE_SIZE);
 	/* Only VMCLEAR makes a region a VMCS whose launch state is "clear" (SDM 25.11.3). */
 	vmx_vmclear(vmx->vmcs_pa);
-	vmx_vcpu_load(vcpu, smp_processor_id());
-	init_vmcs(vmx);
-	put_cpu();
 	return 0;
 }
 
-static void vmx_vcpu_destroy(struct vmm_vcpu *vcpu)
+void vmx_vcpu_destroy(struct vmm_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
@@ -208,27 +201,19 @@ static void vmx_vcpu_destroy(struct vmm_vcpu *vcpu)
 	free_vcpu_memory(vmx);
 }
 
+void vmx_cpuid_changed(struct vmm_vcpu *vcpu)
+{
+	update_controls(to_vmx(vcpu));
+	vmx_update_guest_owned(vcpu);
+}
+
 /* What neither the core's registers nor the segments cover (SDM table 10-1). */
-static void vmx_vcpu_reset(struct vmm_vcpu *vcpu, bool init)
+void vmx_vcpu_reset(struct vmm_vcpu *vcpu, bool init)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
-	int i;
 
-	if (!init) {
-		struct vmm_msr msr = { .host = true };
-		static const u32 zeroed[] = {
-			MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_KERNEL_GS_BASE,
-			MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
-			MSR_TSC_AUX,
-		};
-
-		for (i = 0; i < ARRAY_SIZE(zeroed); i++) {
-			msr.index = zeroed[i];
-			vmx_set_msr(vcpu, &msr);
-		}
-		vmx->enter.spec_ctrl = 0;
-		vcpu->spec_ctrl = 0;
-	}
+	if (!init)
+		init_vmcs(vmx);
 	vmcs_write(GUEST_IA32_DEBUGCTL, 0);
 	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
 	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, 0);
@@ -236,24 +221,17 @@ static void vmx_vcpu_reset(struct vmm_vcpu *vcpu, bool init)
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 	vmx_set_cpu_based(vmx, vmx->cpu_based &
 			  ~(CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING));
-	update_controls(vmx);
-	vmx_update_guest_owned(vcpu);
-}
-
-static void vmx_cpuid_changed(struct vmm_vcpu *vcpu)
-{
-	update_controls(to_vmx(vcpu));
-	vmx_update_guest_owned(vcpu);
+	vmx_cpuid_changed(vcpu);
 }
 
 /* ---- time --------------------------------------------------------------------- */
 
-static void vmx_set_tsc_offset(struct vmm_vcpu *vcpu, u64 offset)
+void vmx_set_tsc_offset(struct vmm_vcpu *vcpu, u64 offset)
 {
 	vmcs_write(TSC_OFFSET, offset);
 }
 
-static void vmx_set_tsc_ratio(struct vmm_vcpu *vcpu, u64 ratio)
+void vmx_set_tsc_ratio(struct vmm_vcpu *vcpu, u64 ratio)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
@@ -431,10 +409,10 @@ static u32 enter_flags(struct vmx_vcpu *vmx)
 		 * Legacy IBRS, left on, slows a guest that knows nothing of it to a
 		 * fraction; other values of the host's do no harm there.
 		 */
-		if (vmx->vcpu.caps.spec_ctrl || vmx->enter.spec_ctrl || vmx->spec_ctrl_direct ||
+		if (vmx->vcpu.caps.spec_ctrl || vmx->enter.spec_ctrl ||
 		    VMX_MITIGATE(SPEC_CTRL_ALWAYS))
 			flags |= BIT(VMX_ENTER_SPEC_CTRL_BIT);
-		if (vmx->spec_ctrl_direct)
+		if (vmx->vcpu.spec_ctrl_direct)
 			flags |= BIT(VMX_ENTER_SPEC_READ_BIT);
 		if (VMX_MITIGATE(SPEC_CTRL_ALWAYS))
 			flags |= BIT(VMX_ENTER_SPEC_ALWAYS_BIT);
@@ -519,7 +497,7 @@ static bool soils_l1d(const struct vmm_exit *e)
 	}
 }
 
-static void vmx_run(struct vmm_vcpu *vcpu)
+void vmx_run(struct vmm_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	struct entry_result result;
@@ -559,73 +537,15 @@ static void vmx_run(struct vmm_vcpu *vcpu)
 	vmx_normalise(vmx, result.reason, result.intr_info);
 	if (VMX_MITIGATE(L1D_COND) && soils_l1d(&vcpu->exit))
 		vmx->l1d_unclean = true;
-	if (vmx->spec_ctrl_direct)
-		vcpu->spec_ctrl = vmx->enter.spec_ctrl;
 }
 
+#define ROW(call)	.call = vmx_##call,
+
 const struct vmm_backend vmx_backend = {
-	.name			= "vmx",
-	.vcpu_size		= sizeof(struct vmx_vcpu),
-	.hypercall_insn		= { 0x0f, 0x01, 0xc1 },
-
-	.usable			= vmx_usable,
-	.setup			= vmx_setup,
-	.unsetup		= vmx_unsetup,
-	.cpu_enable		= vmx_cpu_enable,
-	.cpu_disable		= vmx_cpu_disable,
-	.cpu_crash		= vmx_cpu_crash,
-
-	.vcpu_create		= vmx_vcpu_create,
-	.vcpu_destroy		= vmx_vcpu_destroy,
-	.vcpu_reset		= vmx_vcpu_reset,
-	.vcpu_load		= vmx_vcpu_load,
-	.save_host		= vmx_save_host,
-	.restore_host		= vmx_restore_host,
-	.run			= vmx_run,
-
-	.cache_reg		= vmx_cache_reg,
-	.get_segment		= vmx_get_segment,
-	.set_segment		= vmx_set_segment,
-	.segment_base		= vmx_segment_base,
-	.cpl			= vmx_cpl,
-	.cs_db_l		= vmx_cs_db_l,
-	.get_dt			= vmx_get_dt,
-	.set_dt			= vmx_set_dt,
-	.set_cr0		= vmx_set_cr0,
-	.set_cr3		= vmx_set_cr3,
-	.set_cr4		= vmx_set_cr4,
-	.cr4_valid		= vmx_cr4_valid,
-	.set_efer		= vmx_set_efer,
-	.set_dr7		= vmx_set_dr7,
-	.db_intercept		= vmx_db_intercept,
-
-	.get_msr		= vmx_get_msr,
-	.set_msr		= vmx_set_msr,
-	.has_msr		= vmx_has_msr,
-	.msr_filter_changed	= vmx_msr_filter_changed,
-	.cpuid_changed		= vmx_cpuid_changed,
-	.filter_cpuid		= vmx_filter_cpuid,
-
-	.inject_exception	= vmx_inject_exception,
-	.inject_irq		= vmx_inject_irq,
-	.inject_nmi		= vmx_inject_nmi,
-	.cancel_injection	= vmx_cancel_injection,
-	.irq_allowed		= vmx_irq_allowed,
-	.nmi_allowed		= vmx_nmi_allowed,
-	.open_irq_window	= vmx_open_irq_window,
-	.open_nmi_window	= vmx_open_nmi_window,
-	.set_shadow		= vmx_set_shadow,
-	.get_nmi_mask		= vmx_get_nmi_mask,
-	.set_nmi_mask		= vmx_set_nmi_mask,
-	.update_cr8_intercept	= vmx_update_cr8_intercept,
-	.set_tsc_offset		= vmx_set_tsc_offset,
-	.set_tsc_ratio		= vmx_set_tsc_ratio,
-	.set_preempt_timer	= vmx_set_preempt_timer,
-
-	.set_root		= vmx_set_root,
-	.flush_tlb		= vmx_flush_tlb,
-	.flush_tlb_guest	= vmx_flush_tlb_guest,
-	.flush_tlb_gva		= vmx_flush_tlb_gva,
-
-	.dump			= vmx_dump,
+	.name = "vmx",
+	.vcpu_size = sizeof(struct vmx_vcpu),
+	.hypercall_insn = { 0x0f, 0x01, 0xc1 },		/* VMCALL */
+	VMM_BACKEND_CALLS(ROW)
+	.flush_tlb_guest = vmx_flush_tlb_guest,
+	.set_preempt_timer = vmx_set_preempt_timer,
 };

@@ -52,7 +52,6 @@ struct vmx_vcpu {
 	u8 switched_live;			/* bit i: the CPU holds switched[i], not the host's */
 	u64 pat_loaded;				/* what GUEST_IA32_PAT holds */
 	bool pae_paging;			/* the CPU uses the PDPTEs (SDM 4.4) */
-	bool spec_ctrl_direct;			/* IA32_SPEC_CTRL is not intercepted */
 	unsigned long *msr_bitmap;
 	u8 *virtual_apic;			/* only VTPR, at 80H, is used */
 	struct vmx_msr_lists *msr_lists;	/* what entry and exit load besides: host's counters */
@@ -101,69 +100,30 @@ static inline void vmx_set_ple_window(struct vmx_vcpu *vmx, u32 ticks)
 }
 
 extern struct vmx_config vmx_config;
-extern struct vmm_backend vmm_backend;
 
 #define VMX_MITIGATE(flag)	(vmx_config.mitigate & VMM_MITIGATE_##flag)
 
-/* Without UMIP the exits of the descriptor-table instructions stand in for it. */
-static inline bool vmx_emulates_umip(void)
-{
-	return !(vmx_config.cr4_fixed1 & X86_CR4_UMIP) &&
-	       (vmx_config.secondary & SECONDARY_EXEC_DESC);
-}
+#define DECLARE(call)	extern typeof(*((struct vmm_backend *)NULL)->call) vmx_##call;
+VMM_BACKEND_CALLS(DECLARE)
+#undef DECLARE
 
 /* caps.c */
-int vmx_usable(void);
 int vmx_negotiate(struct vmx_config *c);
 void vmx_fill_caps(struct vmm_backend_caps *caps);
-void vmx_filter_cpuid(struct kvm_cpuid_entry2 *e);
 
 /* cpu.c */
 int vmx_cpu_setup(void);
 void vmx_cpu_unsetup(void);
-int vmx_cpu_enable(void);
-void vmx_cpu_disable(void);
-void vmx_cpu_crash(void);
 struct vmcs *vmx_alloc_vmcs(gfp_t gfp);
 void vmx_vmcs_deactivate(struct vmx_vcpu *vmx);
-void vmx_vcpu_load(struct vmm_vcpu *vcpu, int cpu);
-void vmx_save_host(struct vmm_vcpu *vcpu);
-void vmx_restore_host(struct vmm_vcpu *vcpu);
 void vmx_flush_l1d(struct vmx_vcpu *vmx);
 
 /* state.c */
-void vmx_cache_reg(struct vmm_vcpu *vcpu, int reg);
-void vmx_get_segment(struct vmm_vcpu *vcpu, struct kvm_segment *s, int seg);
-void vmx_set_segment(struct vmm_vcpu *vcpu, const struct kvm_segment *s, int seg);
-u64 vmx_segment_base(struct vmm_vcpu *vcpu, int seg);
-int vmx_cpl(struct vmm_vcpu *vcpu);
-void vmx_cs_db_l(struct vmm_vcpu *vcpu, int *db, int *l);
-void vmx_get_dt(struct vmm_vcpu *vcpu, struct desc_ptr *dt, bool idt);
-void vmx_set_dt(struct vmm_vcpu *vcpu, const struct desc_ptr *dt, bool idt);
-void vmx_set_cr0(struct vmm_vcpu *vcpu, unsigned long cr0);
-void vmx_set_cr3(struct vmm_vcpu *vcpu, unsigned long cr3);
-void vmx_set_cr4(struct vmm_vcpu *vcpu, unsigned long cr4);
-bool vmx_cr4_valid(struct vmm_vcpu *vcpu, unsigned long cr4);
-void vmx_set_efer(struct vmm_vcpu *vcpu, u64 efer);
-void vmx_set_dr7(struct vmm_vcpu *vcpu, unsigned long dr7);
-void vmx_db_intercept(struct vmm_vcpu *vcpu);
 void vmx_update_guest_owned(struct vmm_vcpu *vcpu);
 
 /* events.c */
-void vmx_inject_exception(struct vmm_vcpu *vcpu);
-void vmx_inject_irq(struct vmm_vcpu *vcpu);
-void vmx_inject_nmi(struct vmm_vcpu *vcpu);
-void vmx_cancel_injection(struct vmm_vcpu *vcpu);
 void vmx_requeue_event(struct vmx_vcpu *vmx, u32 info, u32 error_code, u32 insn_len);
-bool vmx_irq_allowed(struct vmm_vcpu *vcpu);
-bool vmx_nmi_allowed(struct vmm_vcpu *vcpu);
-void vmx_open_irq_window(struct vmm_vcpu *vcpu);
-void vmx_open_nmi_window(struct vmm_vcpu *vcpu);
 u32 vmx_get_shadow(struct vmm_vcpu *vcpu);
-void vmx_set_shadow(struct vmm_vcpu *vcpu, u32 mask);
-bool vmx_get_nmi_mask(struct vmm_vcpu *vcpu);
-void vmx_set_nmi_mask(struct vmm_vcpu *vcpu, bool masked);
-void vmx_update_cr8_intercept(struct vmm_vcpu *vcpu, int tpr, int irr);
 void vmx_tpr_to_cpu(struct vmx_vcpu *vmx);
 void vmx_tpr_from_cpu(struct vmx_vcpu *vmx);
 
@@ -171,41 +131,29 @@ void vmx_tpr_from_cpu(struct vmx_vcpu *vmx);
 void vmx_normalise(struct vmx_vcpu *vmx, u32 reason, u32 intr_info);
 
 /* msr.c */
-void vmx_msr_bitmap_init(struct vmx_vcpu *vmx);
 void vmx_msr_cpu_enable(void);
 void vmx_msr_load_guest(struct vmx_vcpu *vmx);
 void vmx_msr_load_host(struct vmx_vcpu *vmx);
-int vmx_get_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
-int vmx_set_msr(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
-bool vmx_has_msr(u32 index);
-void vmx_msr_intercept(struct vmm_vcpu *vcpu, u32 msr, bool read, bool write);
-void vmx_msr_filter_changed(struct vmm_vcpu *vcpu);
 
 /* tlb.c */
 u16 vmx_vpid_alloc(void);
 void vmx_vpid_free(u16 vpid);
-void vmx_set_root(struct vmm_vcpu *vcpu, u64 root_pa, int levels);
-void vmx_flush_tlb(struct vmm_vcpu *vcpu);
 void vmx_flush_tlb_guest(struct vmm_vcpu *vcpu);
-void vmx_flush_tlb_gva(struct vmm_vcpu *vcpu, u64 gva);
-
-/* dump.c */
-void vmx_dump(struct vmm_vcpu *vcpu);
 
 /* Control fields change rarely and are compared with their cached value first. */
-#define VMX_CONTROL(name, member, field)				\
+#define VMX_CONTROL(name, field)					\
 static inline void vmx_set_##name(struct vmx_vcpu *vmx, u32 value)	\
 {									\
-	if (vmx->member == value)					\
+	if (vmx->name == value)						\
 		return;							\
-	vmx->member = value;						\
+	vmx->name = value;						\
 	vmcs_write(field, value);					\
 }
 
-VMX_CONTROL(pin, pin, PIN_BASED_VM_EXEC_CONTROL)
-VMX_CONTROL(cpu_based, cpu_based, CPU_BASED_VM_EXEC_CONTROL)
-VMX_CONTROL(secondary, secondary, SECONDARY_VM_EXEC_CONTROL)
-VMX_CONTROL(entry_ctls, entry_ctls, VM_ENTRY_CONTROLS)
-VMX_CONTROL(exception_bitmap, exception_bitmap, EXCEPTION_BITMAP)
+VMX_CONTROL(pin, PIN_BASED_VM_EXEC_CONTROL)
+VMX_CONTROL(cpu_based, CPU_BASED_VM_EXEC_CONTROL)
+VMX_CONTROL(secondary, SECONDARY_VM_EXEC_CONTROL)
+VMX_CONTROL(entry_ctls, VM_ENTRY_CONTROLS)
+VMX_CONTROL(exception_bitmap, EXCEPTION_BITMAP)
 
 #endif /* VMX_VMX_H */
