@@ -814,6 +814,15 @@ static bool is_hypercall(const struct emul_insn *in)
 	       (in->modrm == 0xc1 || in->modrm == 0xd9);
 }
 
+/* MOVBE or RDPID, as KVM_GET_EMULATED_CPUID promises, on a CPU that has none. */
+static bool is_promised(const struct emul_insn *in)
+{
+	if (in->map == EMUL_MAP_0F38 && (in->opcode | 1) == 0xf1 && in->rep != 0xf2)
+		return !boot_cpu_has(X86_FEATURE_MOVBE);
+	return in->map == EMUL_MAP_0F && in->opcode == 0xc7 && in->rep == 0xf3 &&
+	       in->modrm >= 0xf8 && !boot_cpu_has(X86_FEATURE_RDPID);
+}
+
 /* RDMSR and WRMSR may need user space: the exits' handlers know how. */
 static bool is_msr_access(const struct emul *e)
 {
@@ -884,7 +893,7 @@ int vmm_emulate(struct vmm_vcpu *vcpu, gpa_t gpa, u32 flags)
 	em->trap = em->e.rflags & X86_EFLAGS_TF;
 
 	st = emul_decode(&em->e);
-	if (st == EMUL_OK && (flags & VMM_EMUL_UD)) {
+	if (st == EMUL_OK && (flags & VMM_EMUL_UD) && !is_promised(&em->e.insn)) {
 		if (is_hypercall(&em->e.insn))
 			return patch_hypercall(em);
 		/* the CPU knew the instruction, and refused it for a reason of its own */

@@ -662,6 +662,27 @@ static void msr_leak(void)
 	EQUAL(get_msr(vm, 0, 0xc0000102), 0x7f1234580000);
 }
 
+static void rdpid_guest(void)
+{
+	asm volatile(".byte 0xf3, 0x0f, 0xc7, 0xf8" : "=a" (guest.v[0]));
+}
+
+/* Where the processor has no RDPID it is emulated (KVM_GET_EMULATED_CPUID). */
+static void rdpid(void)
+{
+	struct kvm_cpuid2 *c = supported_cpuid();
+	struct vm *vm = vm_new(0);
+
+	for (uint32_t i = 0; i < c->nent; i++)
+		if (c->entries[i].function == 7 && c->entries[i].index == 0)
+			c->entries[i].ecx |= 1u << 22;
+	MUST(ioctl(vm->vcpu[0], KVM_SET_CPUID2, c));
+	set_msr(vm, 0, 0xc0000103, 77);
+	vcpu_call(vm, 0, rdpid_guest);
+	expect_sync(vm, 0, DONE);
+	EQUAL(guest.v[0], 77);
+}
+
 static void dr_guest(void)
 {
 	asm volatile("mov %0, %%dr0; mov %0, %%dr3; mov %1, %%dr7" : :
@@ -725,6 +746,7 @@ const struct row guest_rows[] = {
 	{ "guest: XSAVES", xsaves },
 	{ "guest: PKRU does not leak", pkru_leak },
 	{ "guest: SYSCALL, SYSENTER, bases, TSC_AUX do not leak", msr_leak },
+	{ "guest: RDPID reads TSC_AUX", rdpid },
 	{ "guest: debug registers do not leak", dr_leak },
 	{ "guest: two VMs in one thread", vm_to_vm },
 	{ NULL, NULL },
