@@ -12,8 +12,9 @@
 #include <linux/instrumentation.h>
 #include <linux/irqflags.h>
 #include <linux/rcupdate.h>
-#include <linux/ftrace.h>
 #include <linux/vtime.h>
+#include <asm/mce.h>
+#include <asm/ptrace.h>
 
 /* CPU time between these is the guest's; the tick that ends a turn still is. Irqs off. */
 static __always_inline void guest_timing_enter_irqoff(void)
@@ -57,6 +58,17 @@ static __always_inline void guest_state_exit_irqoff(void)
 	instrumentation_begin();
 	trace_hardirqs_off_finish();
 	instrumentation_end();
+}
+
+/* A machine check that ended the guest's turn goes to the host's handler. Irqs off. */
+static inline void host_machine_check(void)
+{
+#ifdef CONFIG_X86_MCE
+	/* It interrupted the guest, which is to the handler what user space is. */
+	struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
+
+	do_machine_check(&regs);
+#endif
 }
 
 #endif /* VMM_GUEST_STATE_H */

@@ -185,7 +185,7 @@ void vmm_requeue_exception(struct vmm_vcpu *vcpu, u8 vector, bool has_error, u32
 {
 	vcpu->exception = (struct vmm_exception) {
 		.injected = true, .vector = vector,
-		.has_error_code = has_error, .error_code = error_code,
+		.has_error_code = has_error, .error_code = has_error ? error_code : 0,
 	};
 	vmm_make_request(vcpu, VMM_REQ_EVENT);
 }

@@ -68,6 +68,8 @@ enum vmm_reg {
 	VMM_NR_LAZY,
 };
 
+static_assert(VMM_RBX == 3 && VMM_RDI == 7 && VMM_R15 == 15);	/* enter_regs.h relies on it */
+
 /* Order of the encodings in SDM 3.7.4; TR and LDTR follow. */
 enum vmm_seg {
 	VMM_ES, VMM_CS, VMM_SS, VMM_DS, VMM_FS, VMM_GS, VMM_LDTR, VMM_TR,

@@ -13,7 +13,8 @@
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
 #include <asm/percpu.h>
-#include "enter.h"
+#include "enter_regs.h"
+#include "svm/enter.h"
 
 /* Older kernels have only the one for kernel entry, which does not know this case. */
 #ifndef UNTRAIN_RET_VM
@@ -32,12 +33,7 @@
  * was turned off under us (emergency reboot).
  */
 SYM_FUNC_START(svm_enter)
-	push	%rbp
-	push	%r15
-	push	%r14
-	push	%r13
-	push	%r12
-	push	%rbx
+	PUSH_HOST_REGS
 	push	%rdi
 	push	%rsi
 
@@ -59,19 +55,7 @@ SYM_FUNC_START(svm_enter)
 	mov	ENTRY_VMCB(%rsi), %rax
 	vmload	%rax
 
-	mov	REG_RCX(%rdi), %rcx
-	mov	REG_RDX(%rdi), %rdx
-	mov	REG_RBX(%rdi), %rbx
-	mov	REG_RBP(%rdi), %rbp
-	mov	REG_RSI(%rdi), %rsi
-	mov	REG_R8(%rdi), %r8
-	mov	REG_R9(%rdi), %r9
-	mov	REG_R10(%rdi), %r10
-	mov	REG_R11(%rdi), %r11
-	mov	REG_R12(%rdi), %r12
-	mov	REG_R13(%rdi), %r13
-	mov	REG_R14(%rdi), %r14
-	mov	REG_R15(%rdi), %r15
+	EACH_GUEST_REG LOAD_REG, %rdi
 	mov	REG_RDI(%rdi), %rdi
 
 #ifdef VM_CLEAR_CPU_BUFFERS
@@ -84,20 +68,8 @@ SYM_FUNC_START(svm_enter)
 	vmsave	%rax
 
 	mov	8(%rsp), %rax
-	mov	%rcx, REG_RCX(%rax)
-	mov	%rdx, REG_RDX(%rax)
-	mov	%rbx, REG_RBX(%rax)
-	mov	%rbp, REG_RBP(%rax)
-	mov	%rsi, REG_RSI(%rax)
+	EACH_GUEST_REG STORE_REG, %rax
 	mov	%rdi, REG_RDI(%rax)
-	mov	%r8, REG_R8(%rax)
-	mov	%r9, REG_R9(%rax)
-	mov	%r10, REG_R10(%rax)
-	mov	%r11, REG_R11(%rax)
-	mov	%r12, REG_R12(%rax)
-	mov	%r13, REG_R13(%rax)
-	mov	%r14, REG_R14(%rax)
-	mov	%r15, REG_R15(%rax)
 
 	mov	(%rsp), %rsi
 	mov	ENTRY_HOST(%rsi), %rax
@@ -125,33 +97,14 @@ SYM_FUNC_START(svm_enter)
 4:
 	UNTRAIN_RET_VM
 
-	/* Nothing of the guest's stays in a register that speculation could use. */
-	xor	%eax, %eax
-	xor	%ecx, %ecx
-	xor	%edx, %edx
+	CLEAR_GUEST_REGS
 	xor	%ebx, %ebx
-	xor	%ebp, %ebp
-	xor	%esi, %esi
-	xor	%edi, %edi
-	xor	%r8d, %r8d
-	xor	%r9d, %r9d
-	xor	%r10d, %r10d
-	xor	%r11d, %r11d
-	xor	%r12d, %r12d
-	xor	%r13d, %r13d
-	xor	%r14d, %r14d
-	xor	%r15d, %r15d
 
 	stgi
 .Lout:
 	pop	%rsi
 	pop	%rdi
-	pop	%rbx
-	pop	%r12
-	pop	%r13
-	pop	%r14
-	pop	%r15
-	pop	%rbp
+	POP_HOST_REGS
 	RET
 
 .Lno_svm:

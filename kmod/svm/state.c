@@ -6,6 +6,7 @@
 
 #include <asm/desc.h>
 
+#include "segment.h"
 #include "svm.h"
 
 static struct vmcb_segment *segment(struct vmm_vcpu *vcpu, int seg)
@@ -36,22 +37,14 @@ static struct vmcb_segment *segment(struct vmm_vcpu *vcpu, int seg)
 void svm_get_segment(struct vmm_vcpu *vcpu, struct kvm_segment *s, int seg)
 {
 	const struct vmcb_segment *v = segment(vcpu, seg);
-	u16 attrib = v->attrib;
 
 	*s = (struct kvm_segment) {
 		.base = v->base,
 		.limit = v->limit,
 		.selector = v->selector,
-		.type = attrib & SEG_TYPE,
-		.s = !!(attrib & SEG_S),
-		.dpl = (attrib >> SEG_DPL_SHIFT) & 3,
-		.present = !!(attrib & SEG_P),
-		.avl = !!(attrib & SEG_AVL),
-		.l = !!(attrib & SEG_L),
-		.db = !!(attrib & SEG_DB),
-		.g = !!(attrib & SEG_G),
-		.unusable = !(attrib & SEG_P),
 	};
+	vmm_segment_set_rights(s, (v->attrib & 0xff) | (v->attrib & 0xf00) << 4);
+	s->unusable = !s->present;
 
 	switch (seg) {
 	case VMM_CS:
@@ -89,18 +82,15 @@ void svm_set_segment(struct vmm_vcpu *vcpu, const struct kvm_segment *s, int seg
 {
 	struct vmcb_segment *v = segment(vcpu, seg);
 	struct svm_vcpu *svm = to_svm(vcpu);
+	u32 rights;
 
 	v->base = s->base;
 	v->limit = s->limit;
 	v->selector = s->selector;
-	v->attrib = s->type & SEG_TYPE;
-	v->attrib |= (s->s & 1) << 4;
-	v->attrib |= (s->dpl & 3) << SEG_DPL_SHIFT;
-	v->attrib |= (s->present & 1 && !s->unusable) << 7;
-	v->attrib |= (s->avl & 1) << 8;
-	v->attrib |= (s->l & 1) << 9;
-	v->attrib |= (s->db & 1) << 10;
-	v->attrib |= (s->g & 1) << 11;
+	rights = vmm_segment_rights(s);
+	v->attrib = (rights & 0xff) | (rights >> 4 & 0xf00);
+	if (s->unusable)
+		v->attrib &= ~SEG_P;
 	/* The CPU takes the CPL from its own field, not from SS (APM 15.5.1). */
 	if (seg == VMM_SS)
 		svm->vmcb->cpl = s->dpl & 3;
@@ -172,9 +162,9 @@ void svm_cache_reg(struct vmm_vcpu *vcpu, int reg)
 
 /*
  * CD and NW do not reach the CPU unless user space asks for it: firmware leaves them set
- * for a long time, and the guest would run uncached. While it has them set it must neither read the VMCB's
- * CR0 nor write it unseen: clearing them changes nothing there, so the selective
- * intercept would not notice.
+ * for a long time, and the guest would run uncached. While it has them set it must neither
+ * read the VMCB's CR0 nor write it unseen: clearing them changes nothing there, so the
+ * selective intercept would not notice.
  */
 void svm_set_cr0(struct vmm_vcpu *vcpu, unsigned long cr0)
 {
@@ -253,11 +243,8 @@ void svm_set_dr7(struct vmm_vcpu *vcpu, unsigned long dr7)
 void svm_db_intercept(struct vmm_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
-	bool owned = svm_guest_owns_debug(vcpu);
-	const u32 all = 0xffffffff;
 
-	svm->vmcb->intercept[ICPT_READ_DR(0) / 32] = owned ? 0 : all;
+	svm->vmcb->intercept[ICPT_READ_DR(0) / 32] = svm_guest_owns_debug(vcpu) ? 0 : ~0u;
 	svm_intercept(svm, ICPT_EXCEPTION(X86_TRAP_BP),
-		      (vcpu->guest_debug & KVM_GUESTDBG_ENABLE) &&
-		      (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP));
+		      vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP);
 }

@@ -14,7 +14,6 @@
 #include <linux/pgtable.h>
 #include <asm/cpu_entry_area.h>
 #include <asm/desc.h>
-#include <asm/mce.h>
 #include <asm/nospec-branch.h>
 #include <asm/spec-ctrl.h>
 #include <uapi/asm/svm.h>
@@ -541,19 +540,6 @@ static noinstr int svm_enter_guest(struct svm_vcpu *svm)
 	return r;
 }
 
-static void svm_machine_check(void)
-{
-#ifdef CONFIG_X86_MCE
-	/*
-	 * The intercept took the place of the host's vector. The registers are those
-	 * of a machine check in user mode: nothing of the kernel was interrupted.
-	 */
-	struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
-
-	do_machine_check(&regs);
-#endif
-}
-
 static void svm_load_guest(struct svm_vcpu *svm)
 {
 	struct vmm_vcpu *vcpu = &svm->vcpu;
@@ -653,7 +639,7 @@ void svm_run(struct vmm_vcpu *vcpu)
 	vmm_mitigate_ran_guest();
 	svm_store_guest(svm);
 	if (unlikely(svm->vmcb->exit_code == SVM_EXIT_EXCP_BASE + X86_TRAP_MC))
-		svm_machine_check();
+		host_machine_check();
 	vmm_clear_injected(vcpu);
 	if (unlikely(svm->step_added || svm->nmi_iret))
 		svm_track_nmi(svm);

@@ -24,9 +24,6 @@ static_assert(offsetof(struct svm_entry, host_pa) == ENTRY_HOST);
 static_assert(offsetof(struct svm_entry, guest_spec_ctrl) == ENTRY_GUEST_SPEC_CTRL);
 static_assert(offsetof(struct svm_entry, host_spec_ctrl) == ENTRY_HOST_SPEC_CTRL);
 static_assert(offsetof(struct svm_entry, flags) == ENTRY_FLAGS);
-static_assert(VMM_RCX * 8 == REG_RCX && VMM_RDX * 8 == REG_RDX && VMM_RBX * 8 == REG_RBX);
-static_assert(VMM_RBP * 8 == REG_RBP && VMM_RSI * 8 == REG_RSI && VMM_RDI * 8 == REG_RDI);
-static_assert(VMM_R8 * 8 == REG_R8 && VMM_R15 * 8 == REG_R15);
 
 /* One host CPU. Touched on that CPU with preemption off, but for setup and teardown. */
 struct svm_cpu {

@@ -133,14 +133,9 @@ struct vmcb_segment {
 	u64 base;
 };
 
-#define SEG_TYPE		0x000f
-#define SEG_S			BIT(4)
-#define SEG_DPL_SHIFT		5
 #define SEG_P			BIT(7)
-#define SEG_AVL			BIT(8)
 #define SEG_L			BIT(9)
 #define SEG_DB			BIT(10)
-#define SEG_G			BIT(11)
 
 struct vmcb {
 	/* Control area */

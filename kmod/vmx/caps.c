@@ -26,59 +26,59 @@ MODULE_PARM_DESC(unrestricted, "VT-x: run real mode directly (0 is refused)");
  * Controls we ask for. "required" refuses the machine, "optional" is used where it
  * is there; both hold all bits that may be on at some time.
  */
-struct control {
+static const struct control {
 	const char *name;		/* what its required bits amount to */
+	size_t result;			/* offset in struct vmx_config */
 	u32 msr, true_msr;		/* the latter, if any, where IA32_VMX_BASIC[55] says so */
 	u32 required, optional;
-};
-
-static const struct control pin_control = {
-	"virtual NMIs", MSR_IA32_VMX_PINBASED_CTLS, MSR_IA32_VMX_TRUE_PINBASED_CTLS,
-	/* Allow: nothing; host interrupts and NMIs always end the guest's turn. */
-	.required = PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING | PIN_BASED_VIRTUAL_NMIS,
-	.optional = PIN_BASED_VMX_PREEMPTION_TIMER,
-};
-
-static const struct control cpu_control = {
-	"bitmaps or secondary controls", MSR_IA32_VMX_PROCBASED_CTLS, MSR_IA32_VMX_TRUE_PROCBASED_CTLS,
-	/*
-	 * Allow: INVLPG, CR3 loads and stores, RDTSC (with an offset), PAUSE outside
-	 * of tight loops. All else that could reach the host exits.
-	 */
-	.required = CPU_BASED_HLT_EXITING | CPU_BASED_MWAIT_EXITING | CPU_BASED_MONITOR_EXITING |
-		    CPU_BASED_RDPMC_EXITING | CPU_BASED_USE_TSC_OFFSETTING |
-		    CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING |
-		    CPU_BASED_MOV_DR_EXITING | CPU_BASED_USE_IO_BITMAPS |
-		    CPU_BASED_USE_MSR_BITMAPS | CPU_BASED_INTR_WINDOW_EXITING |
-		    CPU_BASED_NMI_WINDOW_EXITING | CPU_BASED_ACTIVATE_SECONDARY_CONTROLS,
-	.optional = CPU_BASED_TPR_SHADOW,
-};
-
-static const struct control secondary_control = {
-	"extended page tables (EPT) or unrestricted guest", MSR_IA32_VMX_PROCBASED_CTLS2, 0,
-	/*
-	 * Allow: RDRAND, RDSEED, XSAVES and XRSTORS with IA32_XSS 0, descriptor-table
-	 * instructions unless UMIP is emulated and on. Page-modification logging stays
-	 * off: the dirty log write-protects.
-	 */
-	.required = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST,
-	.optional = SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_WBINVD_EXITING |
-		    SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID |
-		    SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_TSC_SCALING |
-		    SECONDARY_EXEC_ENCLS_EXITING | SECONDARY_EXEC_DESC |
-		    SECONDARY_EXEC_ENABLE_XSAVES,
-};
-
-static const struct control exit_control = {
-	"VM-exit controls", MSR_IA32_VMX_EXIT_CTLS, MSR_IA32_VMX_TRUE_EXIT_CTLS,
-	.required = VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_SAVE_DEBUG_CONTROLS |
-		    VM_EXIT_LOAD_IA32_EFER | VM_EXIT_LOAD_IA32_PAT,
-};
-
-static const struct control entry_control = {
-	"VM-entry controls", MSR_IA32_VMX_ENTRY_CTLS, MSR_IA32_VMX_TRUE_ENTRY_CTLS,
-	.required = VM_ENTRY_LOAD_DEBUG_CONTROLS | VM_ENTRY_IA32E_MODE |
-		    VM_ENTRY_LOAD_IA32_EFER | VM_ENTRY_LOAD_IA32_PAT,
+} controls[] = {
+	{
+		"bitmaps or secondary controls", offsetof(struct vmx_config, cpu_based),
+		MSR_IA32_VMX_PROCBASED_CTLS, MSR_IA32_VMX_TRUE_PROCBASED_CTLS,
+		/*
+		 * Allow: INVLPG, CR3 loads and stores, RDTSC (with an offset), PAUSE outside
+		 * of tight loops. All else that could reach the host exits.
+		 */
+		.required = CPU_BASED_HLT_EXITING | CPU_BASED_MWAIT_EXITING |
+			    CPU_BASED_MONITOR_EXITING | CPU_BASED_RDPMC_EXITING |
+			    CPU_BASED_USE_TSC_OFFSETTING | CPU_BASED_CR8_LOAD_EXITING |
+			    CPU_BASED_CR8_STORE_EXITING | CPU_BASED_MOV_DR_EXITING |
+			    CPU_BASED_USE_IO_BITMAPS | CPU_BASED_USE_MSR_BITMAPS |
+			    CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING |
+			    CPU_BASED_ACTIVATE_SECONDARY_CONTROLS,
+		.optional = CPU_BASED_TPR_SHADOW,
+	}, {
+		"extended page tables (EPT) or unrestricted guest",
+		offsetof(struct vmx_config, secondary), MSR_IA32_VMX_PROCBASED_CTLS2, 0,
+		/*
+		 * Allow: RDRAND, RDSEED, XSAVES and XRSTORS with IA32_XSS 0, descriptor-table
+		 * instructions unless UMIP is emulated and on. Page-modification logging
+		 * stays off: the dirty log write-protects.
+		 */
+		.required = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST,
+		.optional = SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_WBINVD_EXITING |
+			    SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID |
+			    SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_TSC_SCALING |
+			    SECONDARY_EXEC_ENCLS_EXITING | SECONDARY_EXEC_DESC |
+			    SECONDARY_EXEC_ENABLE_XSAVES,
+	}, {
+		"virtual NMIs", offsetof(struct vmx_config, pin),
+		MSR_IA32_VMX_PINBASED_CTLS, MSR_IA32_VMX_TRUE_PINBASED_CTLS,
+		/* Allow: nothing; host interrupts and NMIs always end the guest's turn. */
+		.required = PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING |
+			    PIN_BASED_VIRTUAL_NMIS,
+		.optional = PIN_BASED_VMX_PREEMPTION_TIMER,
+	}, {
+		"VM-exit controls", offsetof(struct vmx_config, exit),
+		MSR_IA32_VMX_EXIT_CTLS, MSR_IA32_VMX_TRUE_EXIT_CTLS,
+		.required = VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_SAVE_DEBUG_CONTROLS |
+			    VM_EXIT_LOAD_IA32_EFER | VM_EXIT_LOAD_IA32_PAT,
+	}, {
+		"VM-entry controls", offsetof(struct vmx_config, entry),
+		MSR_IA32_VMX_ENTRY_CTLS, MSR_IA32_VMX_TRUE_ENTRY_CTLS,
+		.required = VM_ENTRY_LOAD_DEBUG_CONTROLS | VM_ENTRY_IA32E_MODE |
+			    VM_ENTRY_LOAD_IA32_EFER | VM_ENTRY_LOAD_IA32_PAT,
+	},
 };
 
 /*
@@ -114,14 +114,6 @@ static u32 missing_control(const struct control *c, u64 basic, u32 *result)
  */
 int vmx_negotiate(struct vmx_config *c)
 {
-	const struct {
-		const struct control *control;
-		u32 *result;
-	} all[] = {
-		{ &cpu_control, &c->cpu_based }, { &secondary_control, &c->secondary },
-		{ &pin_control, &c->pin }, { &exit_control, &c->exit },
-		{ &entry_control, &c->entry },
-	};
 	u32 missing;
 	u64 basic;
 	int i;
@@ -137,12 +129,12 @@ int vmx_negotiate(struct vmx_config *c)
 	rdmsrl(MSR_EFER, c->host_efer);
 	rdmsrl(MSR_IA32_CR_PAT, c->host_pat);
 
-	for (i = 0; i < ARRAY_SIZE(all); i++) {
-		missing = missing_control(all[i].control, basic, all[i].result);
+	for (i = 0; i < ARRAY_SIZE(controls); i++) {
+		missing = missing_control(&controls[i], basic, (void *)c + controls[i].result);
 		if (!missing)
 			continue;
 		pr_err("this processor's VT-x lacks %s (controls %#x), which vmm needs\n",
-		       all[i].control->name, missing);
+		       controls[i].name, missing);
 		return -ENODEV;
 	}
 	if (preemption_timer_broken())

@@ -137,10 +137,7 @@ int vmx_cpu_enable(void)
 		return -EACCES;
 	if (vmx_negotiate(&here))
 		return -ENODEV;
-	if (here.revision != vmx_config.revision || here.pin != vmx_config.pin ||
-	    here.cpu_based != vmx_config.cpu_based || here.secondary != vmx_config.secondary ||
-	    here.exit != vmx_config.exit || here.entry != vmx_config.entry ||
-	    here.ept_vpid != vmx_config.ept_vpid)
+	if (memcmp(&here, &vmx_config, offsetofend(struct vmx_config, ept_vpid)))
 		return -ENODEV;
 
 	vmx_msr_cpu_enable();
@@ -357,15 +354,7 @@ void noinstr vmx_flush_l1d(struct vmx_vcpu *vmx)
 	for (p = l1d_pages; p < end; p += PAGE_SIZE)
 		READ_ONCE(*p);
 	asm volatile("lfence" : : : "memory");
-	for (p = l1d_pages; p < end; p += 8 * L1_CACHE_BYTES) {
-		READ_ONCE(p[0 * L1_CACHE_BYTES]);
-		READ_ONCE(p[1 * L1_CACHE_BYTES]);
-		READ_ONCE(p[2 * L1_CACHE_BYTES]);
-		READ_ONCE(p[3 * L1_CACHE_BYTES]);
-		READ_ONCE(p[4 * L1_CACHE_BYTES]);
-		READ_ONCE(p[5 * L1_CACHE_BYTES]);
-		READ_ONCE(p[6 * L1_CACHE_BYTES]);
-		READ_ONCE(p[7 * L1_CACHE_BYTES]);
-	}
+	for (p = l1d_pages; p < end; p += L1_CACHE_BYTES)
+		READ_ONCE(*p);
 	asm volatile("lfence" : : : "memory");
 }

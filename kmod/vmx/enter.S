@@ -12,24 +12,8 @@
 #include <asm/segment.h>
 #include <asm/unwind_hints.h>
 
-#include "enter.h"
-
-/* enum vmm_reg * 8 */
-#define REG_RAX	0x00
-#define REG_RCX	0x08
-#define REG_RDX	0x10
-#define REG_RBX	0x18
-#define REG_RBP	0x28
-#define REG_RSI	0x30
-#define REG_RDI	0x38
-#define REG_R8	0x40
-#define REG_R9	0x48
-#define REG_R10	0x50
-#define REG_R11	0x58
-#define REG_R12	0x60
-#define REG_R13	0x68
-#define REG_R14	0x70
-#define REG_R15	0x78
+#include "enter_regs.h"
+#include "vmx/enter.h"
 
 #define VMCS_HOST_RSP	0x6c14
 
@@ -45,12 +29,7 @@
  * unsigned int vmx_enter(unsigned long *regs, u32 flags, struct vmx_enter_state *state)
  */
 SYM_FUNC_START(vmx_enter)
-	push	%rbp
-	push	%r15
-	push	%r14
-	push	%r13
-	push	%r12
-	push	%rbx
+	PUSH_HOST_REGS
 	push	%rdi
 	push	%rsi
 	push	%rdx
@@ -81,19 +60,7 @@ SYM_FUNC_START(vmx_enter)
 	add	%esi, %esi		/* CF: resume, SF: VERW */
 
 	mov	REG_RAX(%rdi), %rax
-	mov	REG_RCX(%rdi), %rcx
-	mov	REG_RDX(%rdi), %rdx
-	mov	REG_RBX(%rdi), %rbx
-	mov	REG_RBP(%rdi), %rbp
-	mov	REG_RSI(%rdi), %rsi
-	mov	REG_R8(%rdi), %r8
-	mov	REG_R9(%rdi), %r9
-	mov	REG_R10(%rdi), %r10
-	mov	REG_R11(%rdi), %r11
-	mov	REG_R12(%rdi), %r12
-	mov	REG_R13(%rdi), %r13
-	mov	REG_R14(%rdi), %r14
-	mov	REG_R15(%rdi), %r15
+	EACH_GUEST_REG LOAD_REG, %rdi
 	mov	REG_RDI(%rdi), %rdi
 
 	/* Memory is not touched any more but by VERW itself, hence it comes last. */
@@ -119,41 +86,12 @@ SYM_INNER_LABEL(vmx_exit_point, SYM_L_GLOBAL)
 	push	%rdi
 	mov	FRAME_REGS + 8(%rsp), %rdi
 	mov	%rax, REG_RAX(%rdi)
-	mov	%rcx, REG_RCX(%rdi)
-	mov	%rdx, REG_RDX(%rdi)
-	mov	%rbx, REG_RBX(%rdi)
-	mov	%rbp, REG_RBP(%rdi)
-	mov	%rsi, REG_RSI(%rdi)
-	mov	%r8, REG_R8(%rdi)
-	mov	%r9, REG_R9(%rdi)
-	mov	%r10, REG_R10(%rdi)
-	mov	%r11, REG_R11(%rdi)
-	mov	%r12, REG_R12(%rdi)
-	mov	%r13, REG_R13(%rdi)
-	mov	%r14, REG_R14(%rdi)
-	mov	%r15, REG_R15(%rdi)
+	EACH_GUEST_REG STORE_REG, %rdi
 	pop	REG_RDI(%rdi)
 	xor	%ebx, %ebx
 
 .Lclear:
-	/*
-	 * No guest value stays in a register, so that no speculation in the host
-	 * runs on one.
-	 */
-	xor	%eax, %eax
-	xor	%ecx, %ecx
-	xor	%edx, %edx
-	xor	%ebp, %ebp
-	xor	%esi, %esi
-	xor	%edi, %edi
-	xor	%r8d, %r8d
-	xor	%r9d, %r9d
-	xor	%r10d, %r10d
-	xor	%r11d, %r11d
-	xor	%r12d, %r12d
-	xor	%r13d, %r13d
-	xor	%r14d, %r14d
-	xor	%r15d, %r15d
+	CLEAR_GUEST_REGS
 
 	/*
 	 * Both before the first return: the return buffer holds what the guest put
@@ -198,12 +136,7 @@ SYM_INNER_LABEL(vmx_exit_point, SYM_L_GLOBAL)
 
 	mov	%ebx, %eax
 	add	$FRAME_SIZE, %rsp
-	pop	%rbx
-	pop	%r12
-	pop	%r13
-	pop	%r14
-	pop	%r15
-	pop	%rbp
+	POP_HOST_REGS
 	RET
 
 .Lfailed:

@@ -23,102 +23,91 @@ static const u8 instruction_exits[] = {
 	/* VMX and SMX do not exist for the guest, yet exit before the #UD check. */
 	[VMX_REASON_GETSEC]		= VMM_EXIT_UD,
 	[VMX_REASON_RSM]		= VMM_EXIT_UD,
-	[EXIT_REASON_VMCLEAR]		= VMM_EXIT_UD,
-	[EXIT_REASON_VMLAUNCH]		= VMM_EXIT_UD,
-	[EXIT_REASON_VMPTRLD]		= VMM_EXIT_UD,
-	[EXIT_REASON_VMPTRST]		= VMM_EXIT_UD,
-	[EXIT_REASON_VMREAD]		= VMM_EXIT_UD,
-	[EXIT_REASON_VMRESUME]		= VMM_EXIT_UD,
-	[EXIT_REASON_VMWRITE]		= VMM_EXIT_UD,
-	[EXIT_REASON_VMOFF]		= VMM_EXIT_UD,
-	[EXIT_REASON_VMON]		= VMM_EXIT_UD,
-	[EXIT_REASON_INVEPT]		= VMM_EXIT_UD,
+	[EXIT_REASON_VMCLEAR ... EXIT_REASON_VMON] = VMM_EXIT_UD,
+	[EXIT_REASON_INVEPT ... EXIT_REASON_RDTSCP] = VMM_EXIT_UD,
 	[EXIT_REASON_INVVPID]		= VMM_EXIT_UD,
-	[EXIT_REASON_VMFUNC]		= VMM_EXIT_UD,
-	[EXIT_REASON_RDTSCP]		= VMM_EXIT_UD,
-	[EXIT_REASON_INVPCID]		= VMM_EXIT_UD,
-	[EXIT_REASON_ENCLS]		= VMM_EXIT_UD,
-	[EXIT_REASON_XSAVES]		= VMM_EXIT_UD,
-	[EXIT_REASON_XRSTORS]		= VMM_EXIT_UD,
-	[EXIT_REASON_UMWAIT]		= VMM_EXIT_UD,
-	[EXIT_REASON_TPAUSE]		= VMM_EXIT_UD,
+	[EXIT_REASON_INVPCID ... EXIT_REASON_ENCLS] = VMM_EXIT_UD,	/* and VMFUNC */
+	[EXIT_REASON_XSAVES ... EXIT_REASON_XRSTORS] = VMM_EXIT_UD,
+	[EXIT_REASON_UMWAIT ... EXIT_REASON_TPAUSE] = VMM_EXIT_UD,
 	[VMX_REASON_ENCLV]		= VMM_EXIT_UD,
-	[VMX_REASON_SEAMCALL]		= VMM_EXIT_UD,
-	[VMX_REASON_TDCALL]		= VMM_EXIT_UD,
+	[VMX_REASON_SEAMCALL ... VMX_REASON_TDCALL] = VMM_EXIT_UD,
 };
 
 /* Exits that can come in the middle of an event's delivery (SDM 28.2.4). */
 #define MAY_INTERRUPT_DELIVERY						\
 	(BIT_ULL(EXIT_REASON_EXCEPTION_NMI) | BIT_ULL(EXIT_REASON_TRIPLE_FAULT) | \
-	 BIT_ULL(EXIT_REASON_TASK_SWITCH) | BIT_ULL(EXIT_REASON_APIC_ACCESS) |	\
-	 BIT_ULL(EXIT_REASON_EPT_VIOLATION) | BIT_ULL(EXIT_REASON_EPT_MISCONFIG) | \
-	 BIT_ULL(EXIT_REASON_PML_FULL))
+	 BIT_ULL(EXIT_REASON_TASK_SWITCH) | BIT_ULL(EXIT_REASON_EPT_VIOLATION) | \
+	 BIT_ULL(EXIT_REASON_EPT_MISCONFIG))
 
-static void control_register(struct vmm_exit *e, u64 qual)
+static void control_register(struct vmm_exit *e)
 {
+	static const u8 reasons[] = {
+		VMM_EXIT_CR_WRITE, VMM_EXIT_CR_READ, VMM_EXIT_CLTS, VMM_EXIT_LMSW,
+	};
+	u64 qual = e->qual;
+
+	e->reason = reasons[qual >> 4 & 3];
 	e->cr.nr = qual & 15;
 	e->cr.gpr = qual >> 8 & 15;
 	e->cr.decoded = true;
-	switch (qual >> 4 & 3) {
-	case 0:
-		e->reason = VMM_EXIT_CR_WRITE;
-		break;
-	case 1:
-		e->reason = VMM_EXIT_CR_READ;
-		break;
-	case 2:
-		e->reason = VMM_EXIT_CLTS;
-		break;
-	case 3:
-		e->reason = VMM_EXIT_LMSW;
+	if (e->reason == VMM_EXIT_LMSW)
 		e->qual = (u16)(qual >> LMSW_SOURCE_DATA_SHIFT);
-		break;
-	}
 }
 
-static void debug_register(struct vmm_exit *e, u64 qual)
+static void debug_register(struct vmm_exit *e)
 {
 	e->reason = VMM_EXIT_DR;
-	e->dr.nr = qual & DEBUG_REG_ACCESS_NUM;
-	e->dr.in = qual & TYPE_MOV_FROM_DR;
-	e->dr.gpr = DEBUG_REG_ACCESS_REG(qual);
+	e->dr.nr = e->qual & DEBUG_REG_ACCESS_NUM;
+	e->dr.in = e->qual & TYPE_MOV_FROM_DR;
+	e->dr.gpr = DEBUG_REG_ACCESS_REG(e->qual);
 	e->dr.decoded = true;
 }
 
-static void port_io(struct vmm_exit *e, u64 qual)
+static void port_io(struct vmm_exit *e)
 {
 	e->reason = VMM_EXIT_IO;
-	e->io.size = (qual & 7) + 1;
-	e->io.in = qual & BIT(3);
-	e->io.string = qual & BIT(4);
-	e->io.rep = qual & BIT(5);
-	e->io.port = qual >> 16;
+	e->io.size = (e->qual & 7) + 1;
+	e->io.in = e->qual & BIT(3);
+	e->io.string = e->qual & BIT(4);
+	e->io.rep = e->qual & BIT(5);
+	e->io.port = e->qual >> 16;
 }
 
-static void ept_violation(struct vmx_vcpu *vmx, struct vmm_exit *e, u64 qual)
-{
-	u32 access = 0;
+static_assert(EPT_VIOLATION_ACC_READ == VMM_ACCESS_READ &&
+	      EPT_VIOLATION_ACC_WRITE == VMM_ACCESS_WRITE &&
+	      EPT_VIOLATION_ACC_INSTR == VMM_ACCESS_EXEC);
 
-	if (qual & EPT_VIOLATION_ACC_READ)
-		access |= VMM_ACCESS_READ;
-	if (qual & EPT_VIOLATION_ACC_WRITE)
-		access |= VMM_ACCESS_WRITE;
-	if (qual & EPT_VIOLATION_ACC_INSTR)
-		access |= VMM_ACCESS_EXEC;
-	if (qual & EPT_VIOLATION_RWX_MASK)
+static void ept_violation(struct vmm_exit *e)
+{
+	u32 access = e->qual & (VMM_ACCESS_READ | VMM_ACCESS_WRITE | VMM_ACCESS_EXEC);
+
+	if (e->qual & EPT_VIOLATION_RWX_MASK)
 		access |= VMM_ACCESS_PRESENT;
 	e->reason = VMM_EXIT_MEMORY;
 	e->memory.gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
-	e->memory.gva_valid = qual & EPT_VIOLATION_GVA_IS_VALID;
+	e->memory.gva_valid = e->qual & EPT_VIOLATION_GVA_IS_VALID;
 	if (e->memory.gva_valid) {
 		e->memory.gva = vmcs_read(GUEST_LINEAR_ADDRESS);
-		if (!(qual & EPT_VIOLATION_GVA_TRANSLATED))
+		if (!(e->qual & EPT_VIOLATION_GVA_TRANSLATED))
 			access |= VMM_ACCESS_GUEST_PT;
 	}
 	e->memory.access = access;
 }
 
-static void exception(struct vmx_vcpu *vmx, struct vmm_exit *e, u32 info, u64 qual)
+/* The length of the instruction that raised the event, where one did (SDM 28.2.5); or 0. */
+static u32 software_len(u32 info)
+{
+	switch (info & INTR_INFO_INTR_TYPE_MASK) {
+	case INTR_TYPE_SOFT_INTR:
+	case INTR_TYPE_SOFT_EXCEPTION:
+	case INTR_TYPE_PRIV_SW_EXCEPTION:
+		return vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+	default:
+		return 0;
+	}
+}
+
+static void exception(struct vmx_vcpu *vmx, struct vmm_exit *e, u32 info)
 {
 	u32 type = info & INTR_INFO_INTR_TYPE_MASK;
 
@@ -135,20 +124,19 @@ static void exception(struct vmx_vcpu *vmx, struct vmm_exit *e, u32 info, u64 qu
 	e->exception.has_error = info & INTR_INFO_DELIVER_CODE_MASK;
 	if (e->exception.has_error)
 		e->exception.error_code = vmcs_read(VM_EXIT_INTR_ERROR_CODE);
-	e->exception.address = qual;	/* #DB: DR6 bits, #PF: the address, else 0 */
-	if (type == INTR_TYPE_SOFT_EXCEPTION || type == INTR_TYPE_PRIV_SW_EXCEPTION) {
-		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
-		vmx->event_insn_len = e->insn_len;
-	} else if (e->exception.vector == X86_TRAP_DB) {
+	e->exception.address = e->qual;	/* #DB: DR6 bits, #PF: the address, else 0 */
+	e->insn_len = vmx->event_insn_len = software_len(info);
+	if (!e->insn_len && e->exception.vector == X86_TRAP_DB)
 		vmx->check_single_step = true;	/* the exit saved none */
-	}
 }
 
-static void task_switch(struct vmx_vcpu *vmx, struct vmm_exit *e, u64 qual, u32 vectoring)
+static void task_switch(struct vmm_exit *e, u32 vectoring)
 {
+	u32 type = vectoring & INTR_INFO_INTR_TYPE_MASK;
+
 	e->reason = VMM_EXIT_TASK_SWITCH;
-	e->task.selector = qual;
-	e->task.reason = qual >> 30 & 3;
+	e->task.selector = e->qual;
+	e->task.reason = e->qual >> 30 & 3;
 	e->task.idt_vector = -1;
 	e->task.soft = false;
 	e->task.has_error = false;
@@ -162,15 +150,8 @@ static void task_switch(struct vmx_vcpu *vmx, struct vmm_exit *e, u64 qual, u32 
 		e->task.has_error = true;
 		e->task.error_code = vmcs_read(IDT_VECTORING_ERROR_CODE);
 	}
-	switch (vectoring & INTR_INFO_INTR_TYPE_MASK) {
-	case INTR_TYPE_SOFT_INTR:
-	case INTR_TYPE_SOFT_EXCEPTION:
-		e->task.soft = true;
-		fallthrough;
-	case INTR_TYPE_PRIV_SW_EXCEPTION:
-		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
-		break;
-	}
+	e->task.soft = type == INTR_TYPE_SOFT_INTR || type == INTR_TYPE_SOFT_EXCEPTION;
+	e->insn_len = software_len(vectoring);
 }
 
 /*
@@ -182,34 +163,18 @@ static void events_under_way(struct vmx_vcpu *vmx, struct vmm_exit *e, u16 basic
 {
 	bool unblocked = false;
 
-	if (vectoring & INTR_INFO_VALID_MASK) {
-		u32 error_code = 0, insn_len = 0;
-
-		e->in_delivery = true;
-		if (basic == EXIT_REASON_TASK_SWITCH)
-			return;
-		if (vectoring & INTR_INFO_DELIVER_CODE_MASK)
-			error_code = vmcs_read(IDT_VECTORING_ERROR_CODE);
-		switch (vectoring & INTR_INFO_INTR_TYPE_MASK) {
-		case INTR_TYPE_SOFT_INTR:
-		case INTR_TYPE_SOFT_EXCEPTION:
-		case INTR_TYPE_PRIV_SW_EXCEPTION:
-			insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
-			break;
-		}
-		vmx_requeue_event(vmx, vectoring, error_code, insn_len);
+	e->in_delivery = vectoring & INTR_INFO_VALID_MASK;
+	if (e->in_delivery) {
+		if (basic != EXIT_REASON_TASK_SWITCH)
+			vmx_requeue_event(vmx, vectoring, vmcs_read(IDT_VECTORING_ERROR_CODE),
+					  software_len(vectoring));
 		return;
 	}
-	switch (basic) {
-	case EXIT_REASON_EXCEPTION_NMI:
+	if (basic == EXIT_REASON_EXCEPTION_NMI)
 		unblocked = (intr_info & INTR_INFO_UNBLOCK_NMI) &&
 			    (intr_info & INTR_INFO_VECTOR_MASK) != X86_TRAP_DF;
-		break;
-	case EXIT_REASON_EPT_VIOLATION:
-	case EXIT_REASON_PML_FULL:
+	else if (basic == EXIT_REASON_EPT_VIOLATION)
 		unblocked = e->qual & INTR_INFO_UNBLOCK_NMI;
-		break;
-	}
 	if (unblocked)
 		vmx_set_nmi_mask(&vmx->vcpu, true);
 }
@@ -271,33 +236,30 @@ void vmx_normalise(struct vmx_vcpu *vmx, u32 reason, u32 intr_info)
 
 	e->qual = vmcs_read(EXIT_QUALIFICATION);
 	switch (basic) {
-	case EXIT_REASON_EXCEPTION_NMI:
-		exception(vmx, e, intr_info, e->qual);
-		break;
 	case EXIT_REASON_CR_ACCESS:
 		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
-		control_register(e, e->qual);
+		control_register(e);
 		return;
 	case EXIT_REASON_DR_ACCESS:
 		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
-		debug_register(e, e->qual);
+		debug_register(e);
 		return;
 	case EXIT_REASON_IO_INSTRUCTION:
 		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
-		port_io(e, e->qual);
+		port_io(e);
 		return;
 	case EXIT_REASON_INVLPG:
-		e->reason = VMM_EXIT_INVLPG;
 		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+		e->reason = VMM_EXIT_INVLPG;
 		return;
+	case EXIT_REASON_EXCEPTION_NMI:
+		exception(vmx, e, intr_info);
+		break;
 	case EXIT_REASON_EPT_VIOLATION:
-		ept_violation(vmx, e, e->qual);
+		ept_violation(e);
 		break;
 	case EXIT_REASON_TASK_SWITCH:
-		task_switch(vmx, e, e->qual, vectoring);
-		break;
-	case EXIT_REASON_APIC_ACCESS:
-		e->reason = VMM_EXIT_EMULATE;
+		task_switch(e, vectoring);
 		break;
 	case EXIT_REASON_EPT_MISCONFIG:
 		/* The MMU engine makes no such entries: one is a bug or broken memory. */

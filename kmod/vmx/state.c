@@ -5,6 +5,7 @@
 #include <asm/desc_defs.h>
 #include <asm/tlbflush.h>
 
+#include "segment.h"
 #include "vmx/vmx.h"
 
 /*
@@ -73,27 +74,18 @@ static unsigned long seg_field(unsigned long es_field, int seg)
 void vmx_get_segment(struct vmm_vcpu *vcpu, struct kvm_segment *s, int seg)
 {
 	u32 ar = vmcs_read(seg_field(GUEST_ES_AR_BYTES, seg));
-	bool unusable = ar & VMX_AR_UNUSABLE_MASK;
 
 	*s = (struct kvm_segment) {
 		.selector = vmcs_read(seg_field(GUEST_ES_SELECTOR, seg)),
 		.base = vmcs_read(seg_field(GUEST_ES_BASE, seg)),
 		.limit = vmcs_read(seg_field(GUEST_ES_LIMIT, seg)),
-		.unusable = unusable,
-		.type = ar & VMX_AR_TYPE_MASK,
-		.s = !!(ar & VMX_AR_S_MASK),
-		.dpl = VMX_AR_DPL(ar),
-		/*
-		 * A usable segment is present by the rules of VM entry. Telling an
-		 * unusable one as absent lets user space that forgets "unusable"
-		 * give it back as it was.
-		 */
-		.present = !unusable,
-		.avl = !!(ar & BIT(12)),
-		.l = !!(ar & VMX_AR_L_MASK),
-		.db = !!(ar & VMX_AR_DB_MASK),
-		.g = !!(ar & VMX_AR_G_MASK),
 	};
+	vmm_segment_set_rights(s, ar);
+	/*
+	 * A usable segment is present by the rules of VM entry. Telling an unusable one as
+	 * absent lets user space that forgets "unusable" give it back as it was.
+	 */
+	s->present = !s->unusable;
 }
 
 /**
@@ -104,11 +96,9 @@ void vmx_get_segment(struct vmm_vcpu *vcpu, struct kvm_segment *s, int seg)
  */
 void vmx_set_segment(struct vmm_vcpu *vcpu, const struct kvm_segment *s, int seg)
 {
-	u32 ar = (s->type & 15) | (s->s & 1) << 4 | (s->dpl & 3) << VMX_AR_DPL_SHIFT |
-		 (s->present & 1) << 7 | (s->avl & 1) << 12 | (s->l & 1) << 13 |
-		 (s->db & 1) << 14 | (s->g & 1) << 15;
+	u32 ar = vmm_segment_rights(s);
 
-	if (s->unusable || !s->present)
+	if (!s->present)
 		ar |= VMX_AR_UNUSABLE_MASK;
 	/*
 	 * SDM 27.3.1.2 wants code and data segments accessed and TR busy; user
@@ -186,7 +176,12 @@ static void update_pae(struct vmx_vcpu *vmx, unsigned long cr0, unsigned long cr
 	vmx->pae_paging = (cr0 & X86_CR0_PG) && (cr4 & X86_CR4_PAE) && !(efer & EFER_LMA);
 }
 
-static void write_guest_cr0(struct vmm_vcpu *vcpu, unsigned long cr0)
+/**
+ * vmx_set_cr0() - load CR0
+ * @vcpu: loaded
+ * @cr0: as the guest sees it
+ */
+void vmx_set_cr0(struct vmm_vcpu *vcpu, unsigned long cr0)
 {
 	const unsigned long free = X86_CR0_PE | X86_CR0_PG;	/* unrestricted guest */
 	unsigned long hw;
@@ -197,9 +192,15 @@ static void write_guest_cr0(struct vmm_vcpu *vcpu, unsigned long cr0)
 	hw &= vmx_config.cr0_fixed1;
 	vmcs_write(GUEST_CR0, hw);
 	vmcs_write(CR0_READ_SHADOW, cr0);
+	update_pae(to_vmx(vcpu), cr0, vcpu->cr4, vcpu->efer);
 }
 
-static void write_guest_cr4(struct vmm_vcpu *vcpu, unsigned long cr4)
+void vmx_set_cr3(struct vmm_vcpu *vcpu, unsigned long cr3)
+{
+	vmcs_write(GUEST_CR3, cr3);
+}
+
+void vmx_set_cr4(struct vmm_vcpu *vcpu, unsigned long cr4)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	unsigned long hw = cr4 & ~X86_CR4_MCE;
@@ -216,28 +217,7 @@ static void write_guest_cr4(struct vmm_vcpu *vcpu, unsigned long cr4)
 	}
 	vmcs_write(GUEST_CR4, hw);
 	vmcs_write(CR4_READ_SHADOW, cr4);
-}
-
-/**
- * vmx_set_cr0() - load CR0
- * @vcpu: loaded
- * @cr0: as the guest sees it
- */
-void vmx_set_cr0(struct vmm_vcpu *vcpu, unsigned long cr0)
-{
-	write_guest_cr0(vcpu, cr0);
-	update_pae(to_vmx(vcpu), cr0, vcpu->cr4, vcpu->efer);
-}
-
-void vmx_set_cr3(struct vmm_vcpu *vcpu, unsigned long cr3)
-{
-	vmcs_write(GUEST_CR3, cr3);
-}
-
-void vmx_set_cr4(struct vmm_vcpu *vcpu, unsigned long cr4)
-{
-	write_guest_cr4(vcpu, cr4);
-	update_pae(to_vmx(vcpu), vcpu->cr0, cr4, vcpu->efer);
+	update_pae(vmx, vcpu->cr0, cr4, vcpu->efer);
 }
 
 /**
@@ -266,8 +246,8 @@ void vmx_update_guest_owned(struct vmm_vcpu *vcpu)
 	vcpu->cr4_guest_owned = CR4_GUEST_OWNED & ~vcpu->caps.cr4_reserved;
 	vmcs_write(CR0_GUEST_HOST_MASK, ~vcpu->cr0_guest_owned);
 	vmcs_write(CR4_GUEST_HOST_MASK, ~vcpu->cr4_guest_owned);
-	write_guest_cr0(vcpu, cr0);
-	write_guest_cr4(vcpu, cr4);
+	vmx_set_cr0(vcpu, cr0);
+	vmx_set_cr4(vcpu, cr4);
 }
 
 /**
@@ -319,8 +299,7 @@ void vmx_db_intercept(struct vmm_vcpu *vcpu)
 	u32 exceptions = BIT(X86_TRAP_MC) | BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) |
 			 BIT(X86_TRAP_UD);
 
-	if ((vcpu->guest_debug & KVM_GUESTDBG_ENABLE) &&
-	    (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP))
+	if (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP)
 		exceptions |= BIT(X86_TRAP_BP);
 	vmx_set_exception_bitmap(vmx, exceptions);
 }

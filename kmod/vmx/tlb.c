@@ -4,13 +4,11 @@
  * tagged by EPT pointer, and combined ones, tagged by EPT pointer, VPID and PCID.
  * When to flush is mmu/flush.c's business; how is said here.
  */
-#include <linux/bitmap.h>
-#include <linux/spinlock.h>
+#include <linux/idr.h>
 
 #include "vmx/vmx.h"
 
-static DECLARE_BITMAP(vpids, VMX_NR_VPIDS);
-static DEFINE_SPINLOCK(vpid_lock);
+static DEFINE_IDA(vpids);
 
 /**
  * vmx_vpid_alloc() - a VPID of the vCPU's own
@@ -20,18 +18,12 @@ static DEFINE_SPINLOCK(vpid_lock);
  */
 u16 vmx_vpid_alloc(void)
 {
-	unsigned int vpid;
+	int vpid;
 
 	if (!(vmx_config.secondary & SECONDARY_EXEC_ENABLE_VPID))
 		return 0;
-	spin_lock(&vpid_lock);
-	vpid = find_next_zero_bit(vpids, VMX_NR_VPIDS, 1);
-	if (vpid < VMX_NR_VPIDS)
-		__set_bit(vpid, vpids);
-	else
-		vpid = 0;
-	spin_unlock(&vpid_lock);
-	return vpid;
+	vpid = ida_alloc_range(&vpids, 1, VMX_NR_VPIDS - 1, GFP_KERNEL);
+	return max(vpid, 0);
 }
 
 /**
@@ -40,11 +32,8 @@ u16 vmx_vpid_alloc(void)
  */
 void vmx_vpid_free(u16 vpid)
 {
-	if (!vpid)
-		return;
-	spin_lock(&vpid_lock);
-	__clear_bit(vpid, vpids);
-	spin_unlock(&vpid_lock);
+	if (vpid)
+		ida_free(&vpids, vpid);
 }
 
 /**

@@ -8,7 +8,6 @@
 #include <linux/gfp.h>
 #include <asm/debugreg.h>
 #include <asm/desc.h>
-#include <asm/mce.h>
 #include <asm/mmu_context.h>
 #include <asm/msr.h>
 #include <asm/perf_event.h>
@@ -277,16 +276,6 @@ static void arm_preempt_timer(struct vmx_vcpu *vmx)
 
 /* ---- one entry ------------------------------------------------------------------ */
 
-static void host_machine_check(void)
-{
-#ifdef CONFIG_X86_MCE
-	/* It interrupted the guest, which is to the handler what user space is. */
-	struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
-
-	do_machine_check(&regs);
-#endif
-}
-
 /* Host state that changed since the last entry. */
 static void refresh_host_state(struct vmx_vcpu *vmx)
 {
@@ -360,6 +349,7 @@ static void agree_single_step(struct vmx_vcpu *vmx)
 static void write_guest_state(struct vmx_vcpu *vmx)
 {
 	struct vmm_vcpu *vcpu = &vmx->vcpu;
+	int i;
 
 	if (unlikely(vmx->check_single_step || (vcpu->dirty & BIT(VMM_RFLAGS)) ||
 		     (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)))
@@ -376,25 +366,22 @@ static void write_guest_state(struct vmx_vcpu *vmx)
 		vmx->pat_loaded = vcpu->pat;
 	}
 	if (unlikely(vmx->pae_paging)) {
-		vmcs_write(GUEST_PDPTR0, vcpu->pdptrs[0]);
-		vmcs_write(GUEST_PDPTR1, vcpu->pdptrs[1]);
-		vmcs_write(GUEST_PDPTR2, vcpu->pdptrs[2]);
-		vmcs_write(GUEST_PDPTR3, vcpu->pdptrs[3]);
+		for (i = 0; i < 4; i++)
+			vmcs_write(GUEST_PDPTR0 + 2 * i, vcpu->pdptrs[i]);
 	}
 }
 
 static void read_guest_state(struct vmx_vcpu *vmx)
 {
 	struct vmm_vcpu *vcpu = &vmx->vcpu;
+	int i;
 
 	vcpu->avail = ~(u32)(BIT(VMM_RIP) | BIT(VMM_RSP) | BIT(VMM_RFLAGS) | BIT(VMM_REG_CR0) |
 			     BIT(VMM_REG_CR3) | BIT(VMM_REG_CR4) | BIT(VMM_REG_SHADOW));
 	/* The guest loads CR3 without an exit, and the CPU the PDPTEs along with it. */
 	if (unlikely(vmx->pae_paging)) {
-		vcpu->pdptrs[0] = vmcs_read(GUEST_PDPTR0);
-		vcpu->pdptrs[1] = vmcs_read(GUEST_PDPTR1);
-		vcpu->pdptrs[2] = vmcs_read(GUEST_PDPTR2);
-		vcpu->pdptrs[3] = vmcs_read(GUEST_PDPTR3);
+		for (i = 0; i < 4; i++)
+			vcpu->pdptrs[i] = vmcs_read(GUEST_PDPTR0 + 2 * i);
 	}
 }
 

@@ -77,6 +77,7 @@ static inline struct vmx_vcpu *to_vmx(struct vmm_vcpu *vcpu)
 
 /* What caps.c found out; read-only afterwards. */
 struct vmx_config {
+	/* Up to ept_vpid, all CPUs must agree. */
 	u32 revision;
 	u32 pin, cpu_based, secondary, exit, entry;	/* settable and wanted; must-be-1 included */
 	u64 ept_vpid;					/* IA32_VMX_EPT_VPID_CAP */
