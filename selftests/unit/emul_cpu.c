@@ -16,10 +16,10 @@
 
 static u8 *const code = (u8 *)CODE;
 volatile int signal_seen;
-static u64 resume_at;
+u64 resume_at;
 bool have_avx;
 
-static void on_signal(int sig, siginfo_t *si, void *ctx)
+void on_signal(int sig, siginfo_t *si, void *ctx)
 {
 	ucontext_t *uc = ctx;
 
@@ -28,7 +28,7 @@ static void on_signal(int sig, siginfo_t *si, void *ctx)
 	uc->uc_mcontext.gregs[REG_RIP] = (long long)resume_at;
 }
 
-static void map_at(unsigned long addr, unsigned long len, int prot)
+void map_at(unsigned long addr, unsigned long len, int prot)
 {
 	void *p = mmap((void *)addr, len, prot,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
@@ -36,20 +36,25 @@ static void map_at(unsigned long addr, unsigned long len, int prot)
 	ck_assert_msg(p == (void *)addr, "cannot map %#lx", addr);
 }
 
-void emul_native_setup(void)
+void catch_signals(void (*handler)(int sig, siginfo_t *si, void *ctx))
 {
 	static const int signals[] = { SIGFPE, SIGSEGV, SIGILL, SIGBUS, SIGTRAP };
-	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	struct sigaction sa = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 	stack_t ss = { .ss_size = 1 << 16 };
 	unsigned int i;
 
-	map_at(CODE, 8192, PROT_READ | PROT_WRITE | PROT_EXEC);
-	map_at(STATE, 4096, PROT_READ | PROT_WRITE);
-	map_at(DATA, DATA_SIZE, PROT_READ | PROT_WRITE);
 	ss.ss_sp = malloc(ss.ss_size);
 	sigaltstack(&ss, NULL);
 	for (i = 0; i < ARRAY_SIZE(signals); i++)
 		sigaction(signals[i], &sa, NULL);
+}
+
+void emul_native_setup(void)
+{
+	map_at(CODE, 8192, PROT_READ | PROT_WRITE | PROT_EXEC);
+	map_at(STATE, 4096, PROT_READ | PROT_WRITE);
+	map_at(DATA, DATA_SIZE, PROT_READ | PROT_WRITE);
+	catch_signals(on_signal);
 	have_avx = __builtin_cpu_supports("avx");
 }
 

@@ -35,6 +35,18 @@ static void put_imm(const struct form *f, struct encoding *c)
 		c->bytes[c->len++] = 10;
 }
 
+void put_prefixes(struct encoding *c, bool a, bool p66, bool lock, u8 rep)
+{
+	if (a)
+		c->bytes[c->len++] = 0x67;
+	if (p66)
+		c->bytes[c->len++] = 0x66;
+	if (lock)
+		c->bytes[c->len++] = 0xf0;
+	if (rep)
+		c->bytes[c->len++] = rep;
+}
+
 bool encode(const struct form *f, struct encoding *c, bool p66, bool w, bool a32, bool lock, bool l,
 	    u8 rep, enum ea ea)
 {
@@ -126,14 +138,7 @@ bool encode(const struct form *f, struct encoding *c, bool p66, bool w, bool a32
 		       f->opts & O_VEC || f->map == 3 ? 0 : (unsigned int)(rnd() & 15);
 	}
 
-	if (a32)
-		c->bytes[c->len++] = 0x67;
-	if (p66)
-		c->bytes[c->len++] = 0x66;
-	if (lock)
-		c->bytes[c->len++] = 0xf0;
-	if (rep)
-		c->bytes[c->len++] = rep;
+	put_prefixes(c, a32, p66, lock, rep);
 	c->rep = rep;
 	if (f->prefix && !vex)
 		c->bytes[c->len++] = f->prefix;

@@ -200,16 +200,34 @@ static const struct emul_ops native_ops = {
 	.fpu = n_fpu,
 };
 
-static int vector_signal(const struct emul *e)
+int vector_signal(const struct emul *e)
 {
 	switch (e->fault.vector) {
 	case EMUL_DE:
 		return SIGFPE;
 	case EMUL_UD:
 		return SIGILL;
+	case EMUL_SS_FAULT:
+		return SIGBUS;
 	default:
 		return SIGSEGV;
 	}
+}
+
+void emulate_from(struct emul *e, const struct emul_ops *ops, enum emul_mode mode, const u32 *gpr,
+		  u64 rip, u64 rflags)
+{
+	unsigned int i;
+
+	memset(e, 0, sizeof(*e));
+	e->ops = ops;
+	e->mode = mode;
+	e->cpl = 3;
+	for (i = 0; i < 8; i++)
+		e->gpr[i] = gpr[i];
+	e->rip = rip;
+	e->rflags = rflags;
+	emul_init(e);
 }
 
 /* ---- one comparison ------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #ifndef EMUL_NATIVE_H
 #define EMUL_NATIVE_H
 
+#include <signal.h>
 #include "../../kmod/emul/emul.h"
 #include "emul_test.h"
 
@@ -99,6 +100,7 @@ static struct cpu_state *const cpu = (struct cpu_state *)STATE;
 static u8 *const data = (u8 *)DATA;
 
 extern volatile int signal_seen;	/* by the native run, 0 none */
+extern u64 resume_at;			/* where it goes on after one */
 extern bool have_avx;
 
 /** emul_seed() - begin a sequence of random numbers; the environment's EMUL_SEED changes it */
@@ -109,6 +111,40 @@ u64 rnd(void);
 
 /** interesting() - a random number that is often at an edge */
 u64 interesting(void);
+
+/** map_at() - memory at a fixed address */
+void map_at(unsigned long addr, unsigned long len, int prot);
+
+/** on_signal() - handler of what native runs raise: note it, go on at resume_at */
+void on_signal(int sig, siginfo_t *si, void *ctx);
+
+/** catch_signals() - have @handler called, on a stack of its own */
+void catch_signals(void (*handler)(int sig, siginfo_t *si, void *ctx));
+
+/** vector_signal() - what the kernel makes of the exception that was emulated */
+int vector_signal(const struct emul *e);
+
+/**
+ * put_prefixes() - begin an encoding
+ * @c: the encoding
+ * @a: with an address-size prefix
+ * @p66: with an operand-size prefix
+ * @lock: with LOCK
+ * @rep: the repeat prefix, 0 none
+ */
+void put_prefixes(struct encoding *c, bool a, bool p66, bool lock, u8 rep);
+
+/**
+ * emulate_from() - set the emulator up as the native run was
+ * @e: the emulator
+ * @ops: its callbacks
+ * @mode: not EMUL_LONG
+ * @gpr: the 8 registers
+ * @rip: offset of the instruction
+ * @rflags: the flags
+ */
+void emulate_from(struct emul *e, const struct emul_ops *ops, enum emul_mode mode, const u32 *gpr,
+		  u64 rip, u64 rflags);
 
 /** cpu_has() - whether the CPU has @feature (a word of /proc/cpuinfo's flags; NULL: always) */
 bool cpu_has(const char *feature);

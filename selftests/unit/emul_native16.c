@@ -43,19 +43,16 @@ struct state16 {
 static struct state16 *const st16 = (struct state16 *)STATE16;
 static u8 *const data16 = (u8 *)DATA16;
 static u8 *const code16 = (u8 *)CODE16;
-static u64 resume16;
 static bool have_ldt;
 static u16 host_fs16;
 static unsigned long forms, comparisons;
 
-static void on_signal(int sig, siginfo_t *si, void *ctx)
+static void on_signal16(int sig, siginfo_t *si, void *ctx)
 {
 	ucontext_t *uc = ctx;
 	long long *sels = &uc->uc_mcontext.gregs[REG_CSGSFS];
 
-	(void)si;
-	signal_seen = sig;
-	uc->uc_mcontext.gregs[REG_RIP] = (long long)resume16;
+	on_signal(sig, si, ctx);
 	*sels = (*sels & ~0xffffll) | USER32_CS;
 }
 
@@ -72,23 +69,15 @@ static bool set_ldt(unsigned int entry, unsigned int base, unsigned int limit, b
 
 void emul_native16_setup(void)
 {
-	static const int signals[] = { SIGFPE, SIGSEGV, SIGILL, SIGBUS, SIGTRAP };
-	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
-	stack_t ss = { .ss_size = 1 << 16 };
 	static const unsigned long at[] = { CODE16, STATE16, DATA16 };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(at); i++)
-		ck_assert(mmap((void *)at[i], 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) ==
-			  (void *)at[i]);
+		map_at(at[i], 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
 	/* a kernel may be built without it */
 	have_ldt = set_ldt(0, CODE16, 0xffff, true) && set_ldt(1, DATA16, LIMIT16, false) &&
 		   set_ldt(2, DATA16, LIMIT16, false);
-	ss.ss_sp = malloc(ss.ss_size);
-	sigaltstack(&ss, NULL);
-	for (i = 0; i < ARRAY_SIZE(signals); i++)
-		sigaction(signals[i], &sa, NULL);
+	catch_signals(on_signal16);
 	asm("mov %%fs, %0" : "=r" (host_fs16));
 }
 
@@ -150,8 +139,8 @@ static u64 build16(const struct encoding *c)
 	at = (u64)out + 7 - CODE16;
 	emit_far("\xea", 1, at, LDT_CS);
 	emit(c->bytes, c->len);
-	resume16 = (u64)out + 8;
-	emit_far("\x66\xea", 2, resume16, USER32_CS);
+	resume_at = (u64)out + 8;
+	emit_far("\x66\xea", 2, resume_at, USER32_CS);
 	/* 32-bit code again: mov ds, cs:[user_ds]; the registers; flags by way of a flat stack */
 	emit_at("\x2e\x8e\x1d", 3, AT16(user_ds));
 	for (i = 0; i < 8; i++) {
@@ -299,14 +288,7 @@ static bool encode16(const struct form *f, struct encoding *c, bool p66, bool p6
 		rm = rnd() & 7;
 		c->rm = (int)rm;
 	}
-	if (p67)
-		c->bytes[c->len++] = 0x67;
-	if (p66)
-		c->bytes[c->len++] = 0x66;
-	if (lock)
-		c->bytes[c->len++] = 0xf0;
-	if (rep)
-		c->bytes[c->len++] = rep;
+	put_prefixes(c, p67, p66, lock, rep);
 	if (f->prefix)
 		c->bytes[c->len++] = f->prefix;
 	if (f->map)
@@ -370,20 +352,6 @@ static void random_input16(const struct form *f, const struct encoding *c)
 	}
 }
 
-static int vector_signal16(const struct emul *e)
-{
-	switch (e->fault.vector) {
-	case EMUL_DE:
-		return SIGFPE;
-	case EMUL_UD:
-		return SIGILL;
-	case EMUL_SS_FAULT:
-		return SIGBUS;
-	default:
-		return SIGSEGV;
-	}
-}
-
 static void compare16(const struct form *f, const struct encoding *c)
 {
 	static u8 before[4096], after[4096];
@@ -411,15 +379,7 @@ static void compare16(const struct form *f, const struct encoding *c)
 	memcpy(after, data16, sizeof(after));
 	memcpy(data16, before, sizeof(before));
 
-	memset(&e, 0, sizeof(e));
-	e.ops = &ops16;
-	e.mode = EMUL_PROT16;
-	e.cpl = 3;
-	for (i = 0; i < 8; i++)
-		e.gpr[i] = in.gpr[i];
-	e.rip = at;
-	e.rflags = in.rflags;
-	emul_init(&e);
+	emulate_from(&e, &ops16, EMUL_PROT16, in.gpr, at, in.rflags);
 	st = emul_decode(&e);
 	ck_assert_msg(st == EMUL_OK && e.insn.len == c->len, "%s [%s]: decode: %d", f->name, text, st);
 	do
@@ -427,7 +387,7 @@ static void compare16(const struct form *f, const struct encoding *c)
 	while (st == EMUL_OK && e.rep_pending);
 	comparisons++;
 	if (signal_seen) {
-		ck_assert_msg(st == EMUL_FAULT && vector_signal16(&e) == signal_seen,
+		ck_assert_msg(st == EMUL_FAULT && vector_signal(&e) == signal_seen,
 			      "%s [%s]: native signal %d, emulated status %d vector %u", f->name,
 			      text, signal_seen, st, e.fault.vector);
 		ck_assert_msg(e.rip == at, "%s [%s]: IP changed by a fault", f->name, text);

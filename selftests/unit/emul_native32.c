@@ -12,25 +12,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/ucontext.h>
-#include "../../kmod/emul/emul.h"
-#include "emul_test.h"
-
-#define CODE		0x40000000UL
-#define STATE		0x41000000UL
-#define DATA		0x42000000UL
-#define DATA_SIZE	4096u
-#define MIDDLE		(DATA + DATA_SIZE / 2)
+#include "emul_native.h"
 
 #define USER32_CS	0x23
 #define USER64_CS	0x33
 #define USER_DS		0x2b
-
-#define CF	0x001u
-#define PF	0x004u
-#define AF	0x010u
-#define ZF	0x040u
-#define SF	0x080u
-#define OF	0x800u
 
 struct state32 {
 	u32 gpr[8];
@@ -97,9 +83,9 @@ static const struct row rows[] = {
 	{ "lea eax,[imm16]", 5, { 0x67, 0x8d, 0x06, 0x78, 0x56 }, 0, 'a' },
 	{ "lea eax,[bp+0]", 4, { 0x67, 0x8d, 0x46, 0 }, 0, 'a' },
 	{ "lea eax,[bx]", 3, { 0x67, 0x8d, 0x07 }, 0, 'a' },
-	{ "mov eax,[moffs]", 5, { 0xa1, 0x10, 0x08, 0x00, 0x42 }, 0, 'm' },
-	{ "mov [moffs],ax", 6, { 0x66, 0xa3, 0x10, 0x08, 0x00, 0x42 }, 0, 'm' },
-	{ "mov al,[moffs]", 5, { 0xa0, 0x10, 0x08, 0x00, 0x42 }, 0, 'm' },
+	{ "mov eax,[moffs]", 5, { 0xa1, 0x10, 0x08, 0x00, 0x32 }, 0, 'm' },
+	{ "mov [moffs],ax", 6, { 0x66, 0xa3, 0x10, 0x08, 0x00, 0x32 }, 0, 'm' },
+	{ "mov al,[moffs]", 5, { 0xa0, 0x10, 0x08, 0x00, 0x32 }, 0, 'm' },
 	{ "arpl [ebx],cx", 2, { 0x63, 0x0b }, 0, 'm' },
 	{ "verr [ebx]", 3, { 0x0f, 0x00, 0x23 }, 0, 'm' },
 	{ "sahf", 1, { 0x9e }, 0, 'a' },
@@ -117,52 +103,15 @@ static const struct row rows[] = {
 const int emul_nr_rows32 = ARRAY_SIZE(rows);
 
 static struct state32 *const st32 = (struct state32 *)STATE;
-static u8 *const data = (u8 *)DATA;
 static u8 *const code = (u8 *)CODE;
-static volatile int signal_seen;
-static u64 resume_at;
-static u64 seed;
 static unsigned long compared;
-
-static u32 rnd(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (u32)(seed >> 16);
-}
-
-static void on_signal(int sig, siginfo_t *si, void *ctx)
-{
-	ucontext_t *uc = ctx;
-
-	(void)si;
-	signal_seen = sig;
-	uc->uc_mcontext.gregs[REG_RIP] = (long long)resume_at;
-}
-
-static void map_at(unsigned long addr, unsigned long len, int prot)
-{
-	void *p = mmap((void *)addr, len, prot,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-
-	ck_assert_msg(p == (void *)addr, "cannot map %#lx", addr);
-}
 
 void emul_native32_setup(void)
 {
-	static const int signals[] = { SIGFPE, SIGSEGV, SIGILL, SIGBUS, SIGTRAP };
-	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
-	stack_t ss = { .ss_size = 1 << 16 };
-	unsigned int i;
-
 	map_at(CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
 	map_at(STATE, 4096, PROT_READ | PROT_WRITE);
 	map_at(DATA, DATA_SIZE, PROT_READ | PROT_WRITE);
-	ss.ss_sp = malloc(ss.ss_size);
-	sigaltstack(&ss, NULL);
-	for (i = 0; i < ARRAY_SIZE(signals); i++)
-		sigaction(signals[i], &sa, NULL);
+	catch_signals(on_signal);
 }
 
 static u8 *out;
@@ -182,7 +131,7 @@ static void emit32(u64 v)
 
 #define AT(field)	(STATE + offsetof(struct state32, field))
 
-static u64 build(const struct row *r)
+static u64 build32(const struct row *r)
 {
 	unsigned int i;
 	u64 at;
@@ -297,7 +246,7 @@ static void random_input(const struct row *r)
 
 	for (i = 0; i < 8; i++)
 		st32->gpr[i] = rnd() & 3 ? rnd() : rnd() & 0xff;
-	st32->rflags = (rnd() & (CF | PF | AF | ZF | SF | OF)) | 0x202;
+	st32->rflags = (rnd() & ARITH) | 0x202;
 	for (i = 0; i < DATA_SIZE; i += 4)
 		*(u32 *)(data + i) = rnd();
 	switch (r->how) {
@@ -312,18 +261,6 @@ static void random_input(const struct row *r)
 	}
 }
 
-static int vector_signal(const struct emul *e)
-{
-	switch (e->fault.vector) {
-	case EMUL_DE:
-		return SIGFPE;
-	case EMUL_UD:
-		return SIGILL;
-	default:
-		return SIGSEGV;
-	}
-}
-
 static void compare(const struct row *r)
 {
 	static u8 before[DATA_SIZE], after[DATA_SIZE];
@@ -334,7 +271,7 @@ static void compare(const struct row *r)
 	int i;
 
 	random_input(r);
-	at = build(r);
+	at = build32(r);
 	in = *st32;
 	memcpy(before, data, DATA_SIZE);
 	signal_seen = 0;
@@ -343,15 +280,7 @@ static void compare(const struct row *r)
 	memcpy(after, data, DATA_SIZE);
 	memcpy(data, before, DATA_SIZE);
 
-	memset(&e, 0, sizeof(e));
-	e.ops = &ops32;
-	e.mode = EMUL_PROT32;
-	e.cpl = 3;
-	for (i = 0; i < 8; i++)
-		e.gpr[i] = in.gpr[i];
-	e.rip = at;
-	e.rflags = in.rflags;
-	emul_init(&e);
+	emulate_from(&e, &ops32, EMUL_PROT32, in.gpr, at, in.rflags);
 	st = emul_step(&e);
 	if (st == EMUL_UNHANDLEABLE && (r->how == 'u' || !strncmp(r->name, "verr", 4)))
 		return;
@@ -377,7 +306,7 @@ void emul_native32_row(int i)
 {
 	int n;
 
-	seed = 0x2545f4914f6cdd1dULL + (u64)i;
+	emul_seed(0x2545f4914f6cdd1dULL + (u64)i);
 	for (n = 0; n < 20 * EMUL_TEST_INPUTS; n++)
 		compare(&rows[i]);
 	emul_tally->forms += compared != 0;

@@ -339,27 +339,25 @@ static void gate(u16 sel, u32 off, u8 attr, u8 params)
 	put(GDT + SEL_GATE + 8, 0, 8);
 }
 
-START_TEST(call_gate_to_the_same_privilege)
+/* Through a gate of this kind: where to, and how far the stack went down */
+static void through(u8 attr, const char *insn, u64 rip, unsigned int pushed)
 {
 	machine(EMUL_PROT32);
-	gate(0x08, 0x12340, 0x8c, 0);
-	OK("\x9a\x99\x99\x99\x99\x50\x00");
-	ck_assert_uint_eq(e.rip, 0x12340);
-	ck_assert_uint_eq(e.gpr[EMUL_RSP], STACK - 8);
+	gate(0x08, 0x12340, attr, 0);
+	ck_assert_int_eq(step(insn, 7), EMUL_OK);
+	ck_assert_uint_eq(e.rip, rip);
+	ck_assert_uint_eq(e.gpr[EMUL_RSP], STACK - pushed);
+}
+
+START_TEST(call_gate_to_the_same_privilege)
+{
+	through(0x8c, "\x9a\x99\x99\x99\x99\x50\x00", 0x12340, 8);
 	ck_assert_uint_eq(get(STACK - 8, 4), CODE + 7);
 	ck_assert_uint_eq(get(STACK - 4, 4), 8);
 	/* a 16-bit gate pushes words, and its offset has 16 bits */
-	machine(EMUL_PROT32);
-	gate(0x08, 0x12340, 0x84, 0);
-	OK("\x9a\x99\x99\x99\x99\x50\x00");
-	ck_assert_uint_eq(e.rip, 0x2340);
-	ck_assert_uint_eq(e.gpr[EMUL_RSP], STACK - 4);
+	through(0x84, "\x9a\x99\x99\x99\x99\x50\x00", 0x2340, 4);
 	ck_assert_uint_eq(get(STACK - 4, 2), CODE + 7);
-	machine(EMUL_PROT32);
-	gate(0x08, 0x12340, 0x8c, 0);
-	OK("\xea\x99\x99\x99\x99\x50\x00");
-	ck_assert_uint_eq(e.rip, 0x12340);
-	ck_assert_uint_eq(e.gpr[EMUL_RSP], STACK);
+	through(0x8c, "\xea\x99\x99\x99\x99\x50\x00", 0x12340, 0);
 }
 END_TEST
 
