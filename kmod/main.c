@@ -255,6 +255,16 @@ static int choose_backend(void)
 	return 0;
 }
 
+/* Undo what vmm_init() hooks into the host. */
+static void unhook(void)
+{
+	preempt_notifier_dec();
+	unregister_module_notifier(&module_notifier);
+	unregister_reboot_notifier(&hw_reboot_notifier);
+	unregister_syscore_ops(&hw_syscore_ops);
+	cpuhp_remove_state_nocalls(VMM_CPUHP_STARTING);
+}
+
 static int __init vmm_init(void)
 {
 	int r;
@@ -307,11 +317,7 @@ static int __init vmm_init(void)
 		vmm_backend.caps.tdp ? "nested paging" : "shadow paging");
 	return 0;
 notifier:
-	preempt_notifier_dec();
-	unregister_module_notifier(&module_notifier);
-	unregister_reboot_notifier(&hw_reboot_notifier);
-	unregister_syscore_ops(&hw_syscore_ops);
-	cpuhp_remove_state_nocalls(VMM_CPUHP_STARTING);
+	unhook();
 async_pf:
 	vmm_async_pf_module_exit();
 clock:
@@ -329,11 +335,7 @@ static void __exit vmm_exit(void)
 {
 	/* No VM exists: each holds a reference on the module through its fds. */
 	misc_deregister(&vmm_dev);
-	preempt_notifier_dec();
-	unregister_module_notifier(&module_notifier);
-	unregister_reboot_notifier(&hw_reboot_notifier);
-	unregister_syscore_ops(&hw_syscore_ops);
-	cpuhp_remove_state_nocalls(VMM_CPUHP_STARTING);
+	unhook();
 	vmm_async_pf_module_exit();
 	vmm_clock_exit();
 	vmm_eventfd_module_exit();

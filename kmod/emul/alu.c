@@ -83,10 +83,6 @@ bool emul_cond(const struct emul *e, unsigned int cc)
 	return r != (cc & 1);
 }
 
-#define DST	(e->insn.op[0].val)
-#define SRC	(e->insn.op[1].val)
-#define SRC2	(e->insn.op[2].val)
-#define SIZE	(e->insn.op[0].size)
 #define CARRY	(e->rflags & X86_CF ? 1u : 0u)
 
 /* An immediate wider than the operation is cut to it */
@@ -319,18 +315,19 @@ enum emul_status emul_do_idiv(struct emul *e)
 	return EMUL_OK;
 }
 
-enum emul_status emul_do_daa(struct emul *e)
+/* DAA and DAS: @by is 6 or -6; the low digit's correction may carry out of AL */
+static enum emul_status decimal_adjust(struct emul *e, int by)
 {
 	u8 al = (u8)e->gpr[EMUL_RAX], old = al;
 	bool cf = e->rflags & X86_CF, af = e->rflags & X86_AF, carry = false;
 
 	if ((al & 15) > 9 || af) {
-		carry = cf || al > 0xf9;
-		al += 6;
+		carry = cf || (by > 0 ? al > 0xf9 : al < 6);
+		al += by;
 		af = true;
 	}
 	if (old > 0x99 || cf) {
-		al += 0x60;
+		al += by * 16;
 		carry = true;
 	}
 	emul_set_reg(e, EMUL_RAX, 1, al);
@@ -340,25 +337,14 @@ enum emul_status emul_do_daa(struct emul *e)
 	return EMUL_OK;
 }
 
+enum emul_status emul_do_daa(struct emul *e)
+{
+	return decimal_adjust(e, 6);
+}
+
 enum emul_status emul_do_das(struct emul *e)
 {
-	u8 al = (u8)e->gpr[EMUL_RAX], old = al;
-	bool cf = e->rflags & X86_CF, af = e->rflags & X86_AF, carry = false;
-
-	if ((al & 15) > 9 || af) {
-		carry = cf || al < 6;
-		al -= 6;
-		af = true;
-	}
-	if (old > 0x99 || cf) {
-		al -= 0x60;
-		carry = true;
-	}
-	emul_set_reg(e, EMUL_RAX, 1, al);
-	emul_set_flag(e, X86_AF, af);
-	emul_set_flag(e, X86_CF, carry);
-	set_szp(e, al, 1);
-	return EMUL_OK;
+	return decimal_adjust(e, -6);
 }
 
 static enum emul_status ascii_adjust(struct emul *e, int by)

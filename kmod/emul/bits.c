@@ -4,11 +4,6 @@
  */
 #include "internal.h"
 
-#define DST	(e->insn.op[0].val)
-#define SRC	(e->insn.op[1].val)
-#define SRC2	(e->insn.op[2].val)
-#define SIZE	(e->insn.op[0].size)
-
 /* Counts are taken modulo 32, or modulo 64 for 64-bit operands */
 static unsigned int shift_count(const struct emul *e, u64 raw)
 {
@@ -94,41 +89,40 @@ enum emul_status emul_do_ror(struct emul *e)
 	return EMUL_OK;
 }
 
+/* CF and the operand as one word of bits + 1; to the left by @n */
+static void rotate_carry(struct emul *e, unsigned int n)
+{
+	u64 msb = emul_msb(SIZE);
+
+	while (n--) {
+		bool out = DST & msb;
+
+		DST = (DST << 1 | (e->rflags & X86_CF)) & emul_mask(SIZE);	/* CF is bit 0 */
+		emul_set_flag(e, X86_CF, out);
+	}
+}
+
 enum emul_status emul_do_rcl(struct emul *e)
 {
-	unsigned int n = shift_count(e, SRC), bits = SIZE * 8, i;
-	u64 msb = emul_msb(SIZE), v = DST;
-	bool cf = e->rflags & X86_CF, out;
+	unsigned int n = shift_count(e, SRC);
+	u64 msb = emul_msb(SIZE);
 
 	if (!n)
 		return EMUL_OK;
-	for (i = 0; i < n % (bits + 1); i++) {
-		out = v & msb;
-		v = (v << 1 | cf) & emul_mask(SIZE);
-		cf = out;
-	}
-	DST = v;
-	emul_set_flag(e, X86_CF, cf);
-	emul_set_flag(e, X86_OF, cf != !!(v & msb));
+	rotate_carry(e, n % (SIZE * 8 + 1));
+	emul_set_flag(e, X86_OF, !(e->rflags & X86_CF) != !(DST & msb));
 	return EMUL_OK;
 }
 
 enum emul_status emul_do_rcr(struct emul *e)
 {
-	unsigned int n = shift_count(e, SRC), bits = SIZE * 8, i;
-	u64 msb = emul_msb(SIZE), v = DST;
-	bool cf = e->rflags & X86_CF, out;
+	unsigned int n = shift_count(e, SRC), width = SIZE * 8 + 1;
+	u64 msb = emul_msb(SIZE);
 
 	if (!n)
 		return EMUL_OK;
-	for (i = 0; i < n % (bits + 1); i++) {
-		out = v & 1;
-		v = v >> 1 | (cf ? msb : 0);
-		cf = out;
-	}
-	DST = v;
-	emul_set_flag(e, X86_CF, cf);
-	emul_set_flag(e, X86_OF, !(v & msb) != !(v & msb >> 1));
+	rotate_carry(e, (width - n % width) % width);
+	emul_set_flag(e, X86_OF, !(DST & msb) != !(DST & msb >> 1));
 	return EMUL_OK;
 }
 

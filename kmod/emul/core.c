@@ -162,17 +162,21 @@ static void overlay_staged(const struct emul *e, u64 la, u8 *buf, unsigned int l
 	}
 }
 
-/** emul_read_la - read linear memory; outside 64-bit mode addresses wrap at 4 GiB */
+/* Outside 64-bit mode addresses wrap at 4 GiB: cut *la, and say how many bytes lie below that */
+static unsigned int below_4g(const struct emul *e, u64 *la, unsigned int len, unsigned int acc)
+{
+	if (e->mode == EMUL_LONG || acc & EMUL_ACC_SYSTEM)
+		return len;
+	*la = (u32)*la;
+	return *la + len > 0x100000000ULL ? (unsigned int)(0x100000000ULL - *la) : len;
+}
+
+/** emul_read_la - read linear memory */
 enum emul_status emul_read_la(struct emul *e, u64 la, void *buf, unsigned int len,
 			      unsigned int acc)
 {
-	unsigned int first = len;
+	unsigned int first = below_4g(e, &la, len, acc);
 
-	if (e->mode != EMUL_LONG && !(acc & EMUL_ACC_SYSTEM)) {
-		la = (u32)la;
-		if (la + len > 0x100000000ULL)
-			first = (unsigned int)(0x100000000ULL - la);
-	}
 	TRY(e->ops->read(e, la, buf, first, acc));
 	if (first < len)
 		TRY(e->ops->read(e, 0, (u8 *)buf + first, len - first, acc));
@@ -181,19 +185,14 @@ enum emul_status emul_read_la(struct emul *e, u64 la, void *buf, unsigned int le
 	return EMUL_OK;
 }
 
-/** emul_write_la - write linear memory now; outside 64-bit mode addresses wrap at 4 GiB */
+/** emul_write_la - write linear memory now */
 enum emul_status emul_write_la(struct emul *e, u64 la, const void *buf, unsigned int len,
 			       unsigned int acc)
 {
-	unsigned int first = len;
+	unsigned int first = below_4g(e, &la, len, acc);
 
 	if (!e->ops->write)
 		return EMUL_UNHANDLEABLE;
-	if (e->mode != EMUL_LONG && !(acc & EMUL_ACC_SYSTEM)) {
-		la = (u32)la;
-		if (la + len > 0x100000000ULL)
-			first = (unsigned int)(0x100000000ULL - la);
-	}
 	TRY(e->ops->write(e, la, buf, first, acc | EMUL_ACC_WRITE));
 	if (first < len)
 		TRY(e->ops->write(e, 0, (const u8 *)buf + first, len - first,

@@ -206,4 +206,10 @@ enum emul_status emul_io_allowed(struct emul *e, u16 port, unsigned int size);
 EMUL_HANDLERS(X)
 #undef X
 
+/* The operands in handlers of one instruction @e */
+#define DST	(e->insn.op[0].val)
+#define SRC	(e->insn.op[1].val)
+#define SRC2	(e->insn.op[2].val)
+#define SIZE	(e->insn.op[0].size)
+
 #endif /* EMUL_INTERNAL_H */

@@ -4,10 +4,6 @@
  */
 #include "internal.h"
 
-#define DST	(e->insn.op[0].val)
-#define SRC	(e->insn.op[1].val)
-#define SIZE	(e->insn.op[0].size)
-
 /* MOV in all forms, MOVZX, MOVNTI, MOVDIRI: sources are read zero-extended */
 enum emul_status emul_do_mov(struct emul *e)
 {

@@ -44,21 +44,23 @@ u64 vmm_guest_tsc(struct vmm_vcpu *vcpu, u64 host_tsc)
 	return scale(vcpu->kvmclock, host_tsc) + READ_ONCE(vcpu->tsc_offset);
 }
 
+static void push(struct vmm_vcpu *vcpu)
+{
+	if (vmm_backend.caps.tsc_scaling)
+		vmm_backend.set_tsc_ratio(vcpu, vcpu->kvmclock->tsc_ratio);
+	vmm_backend.set_tsc_offset(vcpu, vcpu->tsc_offset);
+}
+
 /**
  * vmm_tsc_push() - tell the backend the offset and ratio
  * @vcpu: loaded, or about to be: then it is done when it is
  */
 void vmm_tsc_push(struct vmm_vcpu *vcpu)
 {
-	struct vmm_kvmclock *kc = vcpu->kvmclock;
-
-	if (!vcpu->loaded) {
-		kc->push = true;
-		return;
-	}
-	if (vmm_backend.caps.tsc_scaling)
-		vmm_backend.set_tsc_ratio(vcpu, kc->tsc_ratio);
-	vmm_backend.set_tsc_offset(vcpu, vcpu->tsc_offset);
+	if (vcpu->loaded)
+		push(vcpu);
+	else
+		vcpu->kvmclock->push = true;
 }
 
 static u64 ns_to_ticks(u64 ns, u64 khz)
@@ -359,9 +361,7 @@ void vmm_tsc_load(struct vmm_vcpu *vcpu, int cpu)
 	if (unlikely(kc->push)) {
 		kc->push = false;
 		vmm_make_request(vcpu, VMM_REQ_CLOCK_UPDATE);
-		if (vmm_backend.caps.tsc_scaling)
-			vmm_backend.set_tsc_ratio(vcpu, kc->tsc_ratio);
-		vmm_backend.set_tsc_offset(vcpu, vcpu->tsc_offset);
+		push(vcpu);
 		/* A deadline in terms of the old TSC means nothing any more. */
 		vmm_lapic_timer_to_host(vcpu);
 	}

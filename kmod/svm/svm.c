@@ -652,15 +652,14 @@ void svm_run(struct vmm_vcpu *vcpu)
 
 /* ---- dump -------------------------------------------------------------------------- */
 
-static void svm_dump_segment(const char *name, const struct vmcb_segment *s)
-{
-	pr_err("  %-4s %04x attrib %04x limit %08x base %016llx\n", name, s->selector, s->attrib,
-	       s->limit, s->base);
-}
-
 void svm_dump(struct vmm_vcpu *vcpu)
 {
+	static const char names[][5] = {
+		"es", "cs", "ss", "ds", "fs", "gs", "gdtr", "ldtr", "idtr", "tr",
+	};
 	const struct vmcb *v = to_svm(vcpu)->vmcb;
+	const struct vmcb_segment *s = &v->es;
+	int i;
 
 	pr_err("VMCB of vCPU %d of %s:\n", vcpu->id, vcpu->vm->name);
 	pr_err("  exit %llx info1 %016llx info2 %016llx intinfo %08x:%08x next_rip %llx\n",
@@ -674,16 +673,9 @@ void svm_dump(struct vmm_vcpu *vcpu)
 	       v->rflags, v->rax, v->cpl);
 	pr_err("  cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx dr6 %llx dr7 %llx\n", v->cr0,
 	       v->cr2, v->cr3, v->cr4, v->efer, v->dr6, v->dr7);
-	svm_dump_segment("es", &v->es);
-	svm_dump_segment("cs", &v->cs);
-	svm_dump_segment("ss", &v->ss);
-	svm_dump_segment("ds", &v->ds);
-	svm_dump_segment("fs", &v->fs);
-	svm_dump_segment("gs", &v->gs);
-	svm_dump_segment("gdtr", &v->gdtr);
-	svm_dump_segment("ldtr", &v->ldtr);
-	svm_dump_segment("idtr", &v->idtr);
-	svm_dump_segment("tr", &v->tr);
+	for (i = 0; i < ARRAY_SIZE(names); i++, s++)
+		pr_err("  %-4s %04x attrib %04x limit %08x base %016llx\n", names[i], s->selector,
+		       s->attrib, s->limit, s->base);
 }
 
 #define ROW(call)	.call = svm_##call,
