@@ -364,8 +364,12 @@ void vmm_vcpu_destroy(struct vmm_vcpu *vcpu)
 
 static struct vmm_vcpu *vcpu_alloc(struct vmm_vm *vm, int id)
 {
+	static int (*const parts[])(struct vmm_vcpu *vcpu) = {
+		vmm_fpu_create, vmm_clock_vcpu_create, vmm_pv_eoi_create, vmm_steal_create,
+		vmm_async_pf_create, vmm_emulation_create,
+	};
 	struct vmm_vcpu *vcpu;
-	int r = -ENOMEM;
+	int i, r;
 
 	vcpu = kvzalloc(vmm_backend.vcpu_size, GFP_KERNEL_ACCOUNT);
 	if (!vcpu)
@@ -394,29 +398,16 @@ static struct vmm_vcpu *vcpu_alloc(struct vmm_vm *vm, int id)
 		goto fail;
 	vcpu->run = page_address(vcpu->run_page);
 	vcpu->pio_data = page_address(vcpu->pio_page);
-	r = vmm_fpu_create(vcpu);
-	if (r)
-		goto fail;
 	if (vmm_irqchip_in_module(&vm->irqchip)) {
 		r = vmm_lapic_create(vcpu);
 		if (r)
 			goto fail;
 	}
-	r = vmm_clock_vcpu_create(vcpu);
-	if (r)
-		goto fail;
-	r = vmm_pv_eoi_create(vcpu);
-	if (r)
-		goto fail;
-	r = vmm_steal_create(vcpu);
-	if (r)
-		goto fail;
-	r = vmm_async_pf_create(vcpu);
-	if (r)
-		goto fail;
-	r = vmm_emulation_create(vcpu);
-	if (r)
-		goto fail;
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		r = parts[i](vcpu);
+		if (r)
+			goto fail;
+	}
 	return vcpu;
 fail:
 	vmm_vcpu_destroy(vcpu);
