@@ -16,6 +16,7 @@
 #include <linux/rtc.h>
 #include <poll.h>
 #include <pty.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -358,18 +359,34 @@ static void read_config(struct agent *a)
 }
 
 /*
- * QEMU's emulator loses an interrupt now and then: VMRUN with a virtual interrupt pending
- * changes interrupt_request without a lock. What is lost stays pending in the local APIC
- * until the next interrupt arrives, and when it was the CPU's timer there may be none. The
- * clock's, each second, comes from outside.
+ * QEMU's emulator loses an interrupt now and then: VMRUN and its exit change
+ * interrupt_request without a lock. What is lost stays pending in the local APIC until
+ * the next interrupt arrives, and when it was the CPU's timer there may be none. The
+ * clock's, each second, comes from outside, to one CPU after the other. Whoever waits
+ * for it moves with it, the interrupt first: had the CPU lost the call to run this
+ * process, the clock's interrupt would make it look.
  */
 static void heartbeat(void)
 {
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN), cpu;
 	int fd = open("/dev/rtc0", O_RDONLY | O_CLOEXEC);
+	unsigned long data;
+	cpu_set_t set;
+	char mask[24];
 
-	/* Left open, for good. */
-	if (fd >= 0 && ioctl(fd, RTC_UIE_ON, 0) < 0)
-		close(fd);
+	if (fd < 0 || ioctl(fd, RTC_UIE_ON, 0) < 0 || fork()) {
+		/* With one CPU it need not be waited for: left open, for good. */
+		return;
+	}
+	for (cpu = 0; ; cpu = (cpu + 1) % cpus) {
+		snprintf(mask, sizeof(mask), "%lx", 1ul << cpu);
+		file_write("/proc/irq/8/smp_affinity", mask);
+		CPU_ZERO(&set);
+		CPU_SET(cpu, &set);
+		sched_setaffinity(0, sizeof(set), &set);
+		if (read(fd, &data, sizeof(data)) < 0)
+			sleep(1);
+	}
 }
 
 static char **read_command(struct agent *a)
