@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -298,8 +299,14 @@ static int load(struct machine *m)
 
 static int set_up(struct machine *m)
 {
-	int err = open_files(m);
+	int err;
 
+	/*
+	 * No heap per thread: nobody allocates often, and with many threads glibc asks how
+	 * many CPUs there are before it makes another, which the sandbox forbids.
+	 */
+	mallopt(M_ARENA_MAX, 1);
+	err = open_files(m);
 	if (!err)
 		err = make_vm(m);
 	if (!err)

@@ -31,4 +31,4 @@ done
 # than here. VMM_CHECK_OPEN=1 tries it.
 cpus=1
 [ -z "${VMM_CHECK_OPEN-}" ] || cpus=2
-boot_row svm 6.1 $cpus smp:6.1:2 smp:6.12:4 stress:6.1:4:30
+boot_row svm 6.1 $cpus smp:6.1:2 smp:6.12:4 many:6.1:16 stress:6.1:4:30
