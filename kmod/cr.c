@@ -15,20 +15,6 @@
 			 X86_CR4_PKE | X86_CR4_LA57)
 #define CR4_PDPTR	(X86_CR4_PGE | X86_CR4_PSE | X86_CR4_PAE | X86_CR4_SMEP)
 
-/**
- * vmm_64bit_mode() - is the guest executing 64-bit code?
- * @vcpu: vCPU thread
- */
-bool vmm_64bit_mode(struct vmm_vcpu *vcpu)
-{
-	int db, l;
-
-	if (!vmm_long_mode(vcpu))
-		return false;
-	vmm_backend.cs_db_l(vcpu, &db, &l);
-	return l;
-}
-
 static bool pae_paging(struct vmm_vcpu *vcpu, unsigned long cr0, unsigned long cr4)
 {
 	return (cr0 & X86_CR0_PG) && (cr4 & X86_CR4_PAE) && !vmm_long_mode(vcpu);

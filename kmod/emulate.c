@@ -305,7 +305,7 @@ static void op_set_seg(struct emul *e, unsigned int sreg, const struct emul_seg 
 		.unusable = !!(seg->attr & EMUL_SEG_UNUSABLE),
 	};
 
-	vmm_backend.set_segment(to_vcpu(e), &s, sreg);
+	vmm_set_segment(to_vcpu(e), &s, sreg);
 }
 
 static void get_dt(struct emul *e, struct emul_dtable *dt, bool idt)

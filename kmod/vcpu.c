@@ -204,11 +204,11 @@ static void reset_segments(struct vmm_vcpu *vcpu)
 	const struct desc_ptr dt = { .size = 0xffff };
 	int i;
 
-	vmm_backend.set_segment(vcpu, &code, VMM_CS);
+	vmm_set_segment(vcpu, &code, VMM_CS);
 	for (i = 0; i < ARRAY_SIZE(data_segs); i++)
-		vmm_backend.set_segment(vcpu, &data, data_segs[i]);
-	vmm_backend.set_segment(vcpu, &tr, VMM_TR);
-	vmm_backend.set_segment(vcpu, &ldtr, VMM_LDTR);
+		vmm_set_segment(vcpu, &data, data_segs[i]);
+	vmm_set_segment(vcpu, &tr, VMM_TR);
+	vmm_set_segment(vcpu, &ldtr, VMM_LDTR);
 	vmm_backend.set_dt(vcpu, &dt, false);
 	vmm_backend.set_dt(vcpu, &dt, true);
 }
@@ -288,7 +288,7 @@ void vmm_vcpu_sipi(struct vmm_vcpu *vcpu, u8 vector)
 	vmm_backend.get_segment(vcpu, &cs, VMM_CS);
 	cs.selector = vector << 8;
 	cs.base = vector << 12;
-	vmm_backend.set_segment(vcpu, &cs, VMM_CS);
+	vmm_set_segment(vcpu, &cs, VMM_CS);
 	vmm_set_rip(vcpu, 0);
 }
 

@@ -164,14 +164,14 @@ static int set_sregs_common(struct vmm_vcpu *vcpu, const struct kvm_sregs *s)
 	vcpu->cr3 = s->cr3;
 	vmm_backend.set_cr3(vcpu, s->cr3);
 
-	vmm_backend.set_segment(vcpu, &s->cs, VMM_CS);
-	vmm_backend.set_segment(vcpu, &s->ds, VMM_DS);
-	vmm_backend.set_segment(vcpu, &s->es, VMM_ES);
-	vmm_backend.set_segment(vcpu, &s->fs, VMM_FS);
-	vmm_backend.set_segment(vcpu, &s->gs, VMM_GS);
-	vmm_backend.set_segment(vcpu, &s->ss, VMM_SS);
-	vmm_backend.set_segment(vcpu, &s->tr, VMM_TR);
-	vmm_backend.set_segment(vcpu, &s->ldt, VMM_LDTR);
+	vmm_set_segment(vcpu, &s->cs, VMM_CS);
+	vmm_set_segment(vcpu, &s->ds, VMM_DS);
+	vmm_set_segment(vcpu, &s->es, VMM_ES);
+	vmm_set_segment(vcpu, &s->fs, VMM_FS);
+	vmm_set_segment(vcpu, &s->gs, VMM_GS);
+	vmm_set_segment(vcpu, &s->ss, VMM_SS);
+	vmm_set_segment(vcpu, &s->tr, VMM_TR);
+	vmm_set_segment(vcpu, &s->ldt, VMM_LDTR);
 
 	vmm_cpuid_update_runtime(vcpu);
 	vmm_make_request(vcpu, VMM_REQ_TLB_FLUSH_GUEST);

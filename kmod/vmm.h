@@ -65,6 +65,7 @@ enum vmm_reg {
 	VMM_NR_REGS,
 	/* Not in regs[], but fetched from the backend on demand the same way: */
 	VMM_REG_CR0 = VMM_NR_REGS, VMM_REG_CR3, VMM_REG_CR4, VMM_REG_SHADOW,
+	VMM_REG_CS_L,
 	VMM_NR_LAZY,
 };
 
@@ -181,6 +182,7 @@ struct vmm_vcpu {
 	unsigned long cr8;			/* [v] task priority, when there is no LAPIC here; else: */
 	const u32 *tpr;				/* [i] the LAPIC's own */
 	u32 shadow;				/* [v] KVM_X86_SHADOW_INT_*; see vmm_shadow() */
+	bool cs_l;				/* [v] see vmm_64bit_mode() */
 	u64 efer, apic_base, xcr0, xss;
 	u64 pdptrs[4];				/* [v] PAE; loaded at CR3 writes */
 	bool pdptrs_stale;			/* [v] the guest may have written CR3 without an exit */
@@ -431,7 +433,21 @@ static inline bool vmm_paging(struct vmm_vcpu *vcpu)
 	return vmm_cr0(vcpu) & X86_CR0_PG;
 }
 
-bool vmm_64bit_mode(struct vmm_vcpu *vcpu);	/* EFER.LMA and CS.L */
+/* Is the guest executing 64-bit code? */
+static inline bool vmm_64bit_mode(struct vmm_vcpu *vcpu)
+{
+	if (!vmm_long_mode(vcpu))
+		return false;
+	if (!(vcpu->avail & BIT(VMM_REG_CS_L)))
+		vmm_backend.cache_reg(vcpu, VMM_REG_CS_L);
+	return vcpu->cs_l;
+}
+
+static inline void vmm_set_segment(struct vmm_vcpu *vcpu, const struct kvm_segment *s, int seg)
+{
+	vmm_backend.set_segment(vcpu, s, seg);
+	vcpu->avail &= ~BIT(VMM_REG_CS_L);
+}
 
 /*
  * The guest wrote a control register (cr.c). These check as SDM 2.5 and APM 3.1

@@ -137,7 +137,7 @@ void svm_set_dt(struct vmm_vcpu *vcpu, const struct desc_ptr *dt, bool idt)
 /**
  * svm_cache_reg() - fetch a register that changes without exits
  * @vcpu: vcpu->mutex held
- * @reg: enum vmm_reg; all of regs[] are fetched at every exit
+ * @reg: enum vmm_reg; all of regs[] and CR3 are fetched at every exit
  */
 void svm_cache_reg(struct vmm_vcpu *vcpu, int reg)
 {
@@ -148,8 +148,8 @@ void svm_cache_reg(struct vmm_vcpu *vcpu, int reg)
 		vcpu->cr0 &= ~vcpu->cr0_guest_owned;
 		vcpu->cr0 |= vmcb->cr0 & vcpu->cr0_guest_owned;
 		break;
-	case VMM_REG_CR3:
-		vcpu->cr3 = vmcb->cr3;
+	case VMM_REG_CS_L:
+		vcpu->cs_l = vmcb->cs.attrib & SEG_L;
 		break;
 	case VMM_REG_SHADOW:
 		/* One bit for both kinds. */

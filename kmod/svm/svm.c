@@ -582,8 +582,11 @@ static void svm_store_guest(struct svm_vcpu *svm)
 	vcpu->regs[VMM_RSP] = vmcb->rsp;
 	vcpu->regs[VMM_RIP] = vmcb->rip;
 	vcpu->regs[VMM_RFLAGS] = vmcb->rflags;
+	/* What decoding an instruction needs. */
+	vcpu->cr3 = vmcb->cr3;
+	vcpu->cs_l = vmcb->cs.attrib & SEG_L;
 	vcpu->shadow = vmcb->int_state & INTERRUPT_SHADOW;
-	vcpu->avail = ~(u32)(BIT(VMM_REG_CR0) | BIT(VMM_REG_CR3) |
+	vcpu->avail = ~(u32)(BIT(VMM_REG_CR0) |
 			     (vcpu->shadow ? BIT(VMM_REG_SHADOW) : 0));
 	vcpu->dirty = 0;
 	vcpu->pdptrs_stale = true;

@@ -19,8 +19,8 @@
 /**
  * vmx_cache_reg() - fetch a register from the VMCS into the vCPU
  * @vcpu: loaded
- * @reg: VMM_RSP, VMM_RIP, VMM_RFLAGS or VMM_REG_CR0, CR3, CR4, SHADOW; all others are
- * there already
+ * @reg: VMM_RSP, VMM_RIP, VMM_RFLAGS or VMM_REG_CR0, CR3, CR4, SHADOW, CS_L; all
+ * others are there already
  */
 void vmx_cache_reg(struct vmm_vcpu *vcpu, int reg)
 {
@@ -49,6 +49,9 @@ void vmx_cache_reg(struct vmm_vcpu *vcpu, int reg)
 		break;
 	case VMM_REG_SHADOW:
 		vcpu->shadow = vmx_get_shadow(vcpu);
+		break;
+	case VMM_REG_CS_L:
+		vcpu->cs_l = vmcs_read(GUEST_CS_AR_BYTES) & VMX_AR_L_MASK;
 		break;
 	}
 	vcpu->avail |= BIT(reg);

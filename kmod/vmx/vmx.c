@@ -377,7 +377,8 @@ static void read_guest_state(struct vmx_vcpu *vmx)
 	int i;
 
 	vcpu->avail = ~(u32)(BIT(VMM_RIP) | BIT(VMM_RSP) | BIT(VMM_RFLAGS) | BIT(VMM_REG_CR0) |
-			     BIT(VMM_REG_CR3) | BIT(VMM_REG_CR4) | BIT(VMM_REG_SHADOW));
+			     BIT(VMM_REG_CR3) | BIT(VMM_REG_CR4) | BIT(VMM_REG_SHADOW) |
+			     BIT(VMM_REG_CS_L));
 	/* The guest loads CR3 without an exit, and the CPU the PDPTEs along with it. */
 	if (unlikely(vmx->pae_paging)) {
 		for (i = 0; i < 4; i++)
