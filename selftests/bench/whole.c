@@ -134,6 +134,7 @@ static void cost(const char *name, char **argv)
 
 int main(int argc, char **argv)
 {
+	alarm(20);	/* of the host's time: no boot takes a tenth of it */
 	if (argc >= 5 && !strcmp(argv[1], "-m"))
 		memory(argv[3], strtoul(argv[2], NULL, 10) << 10, argv + 4);
 	else if (argc >= 3)
