@@ -130,7 +130,6 @@ struct vmm_backend_caps {
 	bool preempt_timer;
 	bool xsaves;
 	bool cmci;			/* guests may have corrected machine-check interrupts */
-	bool lends_debug;		/* can let the guest access DR0-7 without exits */
 	bool pdptes;			/* the CPU keeps PAE's PDPTEs; vcpu->pdptrs follows them */
 	bool tsc_aux;			/* IA32_TSC_AUX, RDTSCP and RDPID can be the guest's */
 	bool invpcid;			/* ... and INVPCID */

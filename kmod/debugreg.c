@@ -13,11 +13,6 @@
 #define DR6_WRITABLE	0x0001e00ful
 #define DR7_WRITABLE	0xffff2bfful
 
-/* vcpu->db_loaded */
-#define DB_GUEST_USES	BIT(0)	/* the guest has enabled a breakpoint */
-#define DB_DEBUGGER	BIT(1)	/* user space's breakpoints are loaded instead */
-#define DB_OPEN		BIT(2)	/* the guest reads and writes DRs without exits: sync back */
-
 /**
  * vmm_update_db() - recompute which debug registers the CPU gets
  * @vcpu: after a change of DR7, db[] or guest_debug
@@ -27,15 +22,15 @@ void vmm_update_db(struct vmm_vcpu *vcpu)
 	unsigned long dr7 = vcpu->dr7;
 	int i;
 
-	vcpu->db_loaded &= ~(DB_GUEST_USES | DB_DEBUGGER);
+	vcpu->db_loaded &= ~(VMM_DB_GUEST_USES | VMM_DB_DEBUGGER);
 	if (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP) {
 		dr7 = vcpu->guest_debug_dr7;
-		vcpu->db_loaded |= DB_DEBUGGER;
+		vcpu->db_loaded |= VMM_DB_DEBUGGER;
 	} else {
 		for (i = 0; i < 4; i++)
 			vcpu->eff_db[i] = vcpu->db[i];
 		if (dr7 & 0xff)
-			vcpu->db_loaded |= DB_GUEST_USES;
+			vcpu->db_loaded |= VMM_DB_GUEST_USES;
 	}
 	vmm_backend.set_dr7(vcpu, dr7);
 	vmm_backend.db_intercept(vcpu);
@@ -62,13 +57,13 @@ void vmm_debug_enter(struct vmm_vcpu *vcpu)
  */
 void vmm_debug_exit(struct vmm_vcpu *vcpu)
 {
-	if (unlikely(vcpu->db_loaded & DB_OPEN)) {
+	if (unlikely(vcpu->db_loaded & VMM_DB_OPEN)) {
 		/* DR6 and DR7 have been stored by the backend. */
 		get_debugreg(vcpu->db[0], 0);
 		get_debugreg(vcpu->db[1], 1);
 		get_debugreg(vcpu->db[2], 2);
 		get_debugreg(vcpu->db[3], 3);
-		vcpu->db_loaded &= ~DB_OPEN;
+		vcpu->db_loaded &= ~VMM_DB_OPEN;
 		vmm_update_db(vcpu);
 	}
 	/* Every exit disables DR7 (SDM 28.5.1, APM 15.6.1), the guest's DR0-3 lent or not. */
@@ -153,8 +148,8 @@ int vmm_handle_dr(struct vmm_vcpu *vcpu)
 	 * A guest that touches one debug register soon touches the others: lend them
 	 * to it until its next exit.
 	 */
-	if (vmm_backend.caps.lends_debug && !vcpu->guest_debug) {
-		vcpu->db_loaded |= DB_OPEN;
+	if (!vcpu->guest_debug) {
+		vcpu->db_loaded |= VMM_DB_OPEN;
 		vmm_update_db(vcpu);
 		return 1;
 	}
@@ -262,7 +257,7 @@ int vmm_set_guest_debug(struct vmm_vcpu *vcpu, const struct kvm_guest_debug *dbg
 		rflags &= ~X86_EFLAGS_TF;
 	vcpu->guest_debug = dbg->control & KVM_GUESTDBG_ENABLE ? dbg->control : 0;
 	/* A loan not yet used ends here, or the debugger's addresses would come back with it. */
-	vcpu->db_loaded &= ~DB_OPEN;
+	vcpu->db_loaded &= ~VMM_DB_OPEN;
 	if (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP) {
 		for (i = 0; i < 4; i++)
 			vcpu->eff_db[i] = dbg->arch.debugreg[i];

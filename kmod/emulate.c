@@ -556,6 +556,7 @@ void vmm_emulation_load(struct vmm_emulation *em, bool gprs)
 	struct emul *e = &em->e;
 	int i;
 
+	vcpu->l1d_unclean = true;
 	emul_init(e);
 	e->mode = current_mode(vcpu);
 	e->cpl = e->mode == EMUL_REAL ? 0 : vmm_backend.cpl(vcpu);

@@ -223,6 +223,11 @@ struct vmm_vcpu {
 	int eoi_exit_vector;			/* split irqchip: EOI user space wants to see, -1 none */
 	int user_irq;				/* KVM_INTERRUPT with a split irqchip, -1 none */
 	unsigned long resume_work_deadline;	/* jiffies: return-to-user work served by then */
+	/*
+	 * [v] Since the last L1D flush (L1TF) the host ran code that brings in data a guest must
+	 * not find: another thread, the emulator. Exits that touch only the VM's own do not count.
+	 */
+	bool l1d_unclean;
 	u32 bus_hint[VMM_NR_BUSES];		/* [v] index of the range that answered last */
 	struct vmm_emulation *emulation;	/* emulate.c's state, allocated at creation */
 
@@ -399,6 +404,17 @@ static inline void vmm_set_shadow(struct vmm_vcpu *vcpu, u32 mask)
 static inline unsigned long vmm_get_cr8(const struct vmm_vcpu *vcpu)
 {
 	return vcpu->tpr ? READ_ONCE(*vcpu->tpr) >> 4 & 0xf : vcpu->cr8;
+}
+
+/* vcpu->db_loaded */
+#define VMM_DB_GUEST_USES	BIT(0)	/* the guest has enabled a breakpoint */
+#define VMM_DB_DEBUGGER		BIT(1)	/* user space's breakpoints are loaded instead */
+#define VMM_DB_OPEN		BIT(2)	/* the guest reads and writes DRs without exits: sync back */
+
+/* The guest's own debug registers are loaded, and it has free access. */
+static inline bool vmm_guest_owns_debug(const struct vmm_vcpu *vcpu)
+{
+	return (vcpu->db_loaded & VMM_DB_OPEN) && !vcpu->guest_debug;
 }
 
 /* CR0, CR3 and CR4 as the guest sees them. */

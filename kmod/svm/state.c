@@ -244,7 +244,7 @@ void svm_db_intercept(struct vmm_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
-	svm->vmcb->intercept[ICPT_READ_DR(0) / 32] = svm_guest_owns_debug(vcpu) ? 0 : ~0u;
+	svm->vmcb->intercept[ICPT_READ_DR(0) / 32] = vmm_guest_owns_debug(vcpu) ? 0 : ~0u;
 	svm_intercept(svm, ICPT_EXCEPTION(X86_TRAP_BP),
 		      vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP);
 }

@@ -179,7 +179,6 @@ int svm_setup(void)
 	caps->tdp_levels = pgtable_l5_enabled() ? 5 : 4;
 	caps->tsc_scaling = f->tsc_ratio;
 	caps->tsc_scaling_frac_bits = 32;
-	caps->lends_debug = true;
 	caps->xsaves = boot_cpu_has(X86_FEATURE_XSAVES);
 	caps->tsc_aux = boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID);
 	caps->invpcid = true;
@@ -544,7 +543,7 @@ static void svm_load_guest(struct svm_vcpu *svm)
 {
 	struct vmm_vcpu *vcpu = &svm->vcpu;
 	struct vmcb *vmcb = svm->vmcb;
-	u64 dr6 = svm_guest_owns_debug(vcpu) ? vcpu->dr6 : DR6_FIXED_1;
+	u64 dr6 = vmm_guest_owns_debug(vcpu) ? vcpu->dr6 : DR6_FIXED_1;
 
 	vmcb->rax = vcpu->regs[VMM_RAX];
 	vmcb->rsp = vcpu->regs[VMM_RSP];
@@ -591,7 +590,7 @@ static void svm_store_guest(struct svm_vcpu *svm)
 	vcpu->dirty = 0;
 	vcpu->pdptrs_stale = true;
 	vcpu->cr2 = vmcb->cr2;
-	if (svm_guest_owns_debug(vcpu)) {
+	if (vmm_guest_owns_debug(vcpu)) {
 		vcpu->dr6 = vmcb->dr6;
 		vcpu->dr7 = vmcb->dr7;
 	}

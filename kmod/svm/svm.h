@@ -104,12 +104,6 @@ static inline bool svm_intercepts(const struct svm_vcpu *svm, unsigned int bit)
 	return svm->vmcb->intercept[bit / 32] & BIT(bit % 32);
 }
 
-/* debugreg.c's DB_OPEN: the guest's own debug registers are loaded and it has free access. */
-static inline bool svm_guest_owns_debug(const struct vmm_vcpu *vcpu)
-{
-	return (vcpu->db_loaded & BIT(2)) && !vcpu->guest_debug;
-}
-
 /* Everything this vCPU has in the TLB goes before its next instruction. */
 void svm_flush(struct svm_vcpu *svm);
 

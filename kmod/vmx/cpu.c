@@ -258,7 +258,7 @@ void vmx_vcpu_load(struct vmm_vcpu *vcpu, int cpu)
 		write_host_cpu_state(cpu);
 	if (vmx->ple_window > VMX_PLE_WINDOW)
 		vmx_set_ple_window(vmx, VMX_PLE_WINDOW);
-	vmx->l1d_unclean = true;
+	vmx->vcpu.l1d_unclean = true;
 }
 
 /**
@@ -342,10 +342,10 @@ void noinstr vmx_flush_l1d(struct vmx_vcpu *vmx)
 		bool interrupted = kvm_get_cpu_l1tf_flush_l1d();
 
 		kvm_clear_cpu_l1tf_flush_l1d();
-		if (!vmx->l1d_unclean && !interrupted)
+		if (!vmx->vcpu.l1d_unclean && !interrupted)
 			return;
 	}
-	vmx->l1d_unclean = false;
+	vmx->vcpu.l1d_unclean = false;
 	if (VMX_MITIGATE(L1D_MSR)) {
 		native_wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
 		return;

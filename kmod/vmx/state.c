@@ -285,11 +285,8 @@ void vmx_set_dr7(struct vmm_vcpu *vcpu, unsigned long dr7)
 }
 
 /**
- * vmx_db_intercept() - which exceptions exit
- * @vcpu: loaded; guest_debug has changed
- *
- * Accesses to the debug registers always exit, so that loading them can wait
- * until a breakpoint is enabled.
+ * vmx_db_intercept() - who owns the debug registers, or guest_debug, changed
+ * @vcpu: loaded
  */
 void vmx_db_intercept(struct vmm_vcpu *vcpu)
 {
@@ -305,4 +302,7 @@ void vmx_db_intercept(struct vmm_vcpu *vcpu)
 	if (vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP)
 		exceptions |= BIT(X86_TRAP_BP);
 	vmx_set_exception_bitmap(vmx, exceptions);
+	vmx_set_cpu_based(vmx, vmm_guest_owns_debug(vcpu) ?
+			  vmx->cpu_based & ~CPU_BASED_MOV_DR_EXITING :
+			  vmx->cpu_based | CPU_BASED_MOV_DR_EXITING);
 }

@@ -461,30 +461,6 @@ static void entry_failed(struct vmx_vcpu *vmx, const struct entry_result *result
 		e->qual = vmcs_read(VM_INSTRUCTION_ERROR);
 }
 
-/*
- * Will handling this exit bring data into L1D that the guest must not find there?
- * Emulation and page faults walk through other people's memory; an exit to user
- * space shows at the next load.
- */
-static bool soils_l1d(const struct vmm_exit *e)
-{
-	switch (e->reason) {
-	case VMM_EXIT_MEMORY:
-	case VMM_EXIT_EMULATE:
-	case VMM_EXIT_EXCEPTION:
-	case VMM_EXIT_TASK_SWITCH:
-	case VMM_EXIT_HYPERCALL:
-	case VMM_EXIT_NMI:
-	case VMM_EXIT_MCE:
-	case VMM_EXIT_UNKNOWN:
-		return true;
-	case VMM_EXIT_IO:
-		return e->io.string;
-	default:
-		return false;
-	}
-}
-
 void vmx_run(struct vmm_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -500,8 +476,17 @@ void vmx_run(struct vmm_vcpu *vcpu)
 	if (vmx_config.pin & PIN_BASED_VMX_PREEMPTION_TIMER)
 		arm_preempt_timer(vmx);
 
+	if (unlikely(vmm_guest_owns_debug(vcpu)))
+		set_debugreg(vcpu->dr6, 6);
+
 	enter_guest(vmx, enter_flags(vmx), &result);
 
+	if (unlikely(vmm_guest_owns_debug(vcpu))) {
+		get_debugreg(vcpu->dr6, 6);
+		vcpu->dr7 = vmcs_read(GUEST_DR7);
+		/* The host's #DB handler takes what it finds there for its own. */
+		set_debugreg(DR6_RESERVED, 6);
+	}
 	/* An exit clears IA32_DEBUGCTL (SDM 28.5.1). */
 	if (unlikely(debugctl))
 		update_debugctlmsr(debugctl);
@@ -523,8 +508,9 @@ void vmx_run(struct vmm_vcpu *vcpu)
 	if (vmx->cpu_based & CPU_BASED_TPR_SHADOW)
 		vmx_tpr_from_cpu(vmx);
 	vmx_normalise(vmx, result.reason, result.intr_info);
-	if (VMX_MITIGATE(L1D_COND) && soils_l1d(&vcpu->exit))
-		vmx->l1d_unclean = true;
+	/* A host handler has run, with whatever it reads. */
+	if (vcpu->exit.reason == VMM_EXIT_NMI || vcpu->exit.reason == VMM_EXIT_MCE)
+		vcpu->l1d_unclean = true;
 }
 
 #define ROW(call)	.call = vmx_##call,

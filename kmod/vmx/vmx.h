@@ -67,7 +67,6 @@ struct vmx_vcpu {
 	unsigned long host_gs_base;		/* user space's, in IA32_KERNEL_GS_BASE meanwhile */
 	unsigned long vmcs_fs_base;		/* what HOST_FS_BASE holds */
 	unsigned long vmcs_cr3, vmcs_cr4;	/* what HOST_CR3 and HOST_CR4 hold */
-	bool l1d_unclean;			/* other code ran since the last L1D flush */
 };
 
 static inline struct vmx_vcpu *to_vmx(struct vmm_vcpu *vcpu)
