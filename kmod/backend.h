@@ -55,11 +55,8 @@ enum vmm_exit_reason {
 	VMM_EXIT_UD,			/* an instruction this guest does not have: #UD */
 	VMM_EXIT_TPR_BELOW,
 	VMM_EXIT_PREEMPT_TIMER,
-	VMM_EXIT_DIRTY_FULL,		/* PML buffer full; backend has drained it */
 	VMM_EXIT_MCE,
 	VMM_EXIT_FAIL_ENTRY,		/* .qual: hardware's error number; no guest instruction ran */
-	VMM_EXIT_BUS_LOCK,
-	VMM_EXIT_NOTIFY,
 	VMM_EXIT_UNKNOWN,		/* .hw_reason */
 	VMM_NR_EXITS,
 };

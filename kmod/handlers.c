@@ -447,10 +447,7 @@ int (*const vmm_exit_handlers[VMM_NR_EXITS])(struct vmm_vcpu *vcpu) = {
 	[VMM_EXIT_UD]			= inject_ud,
 	[VMM_EXIT_TPR_BELOW]		= handle_tpr_below,
 	[VMM_EXIT_PREEMPT_TIMER]	= handle_preempt_timer,
-	[VMM_EXIT_DIRTY_FULL]		= reenter,
 	[VMM_EXIT_MCE]			= reenter,	/* the host has handled it */
 	[VMM_EXIT_FAIL_ENTRY]		= handle_fail_entry,
-	[VMM_EXIT_BUS_LOCK]		= reenter,
-	[VMM_EXIT_NOTIFY]		= reenter,
 	[VMM_EXIT_UNKNOWN]		= handle_unknown,
 };

@@ -139,11 +139,8 @@ static const struct desc vcpu_descs[] = {
 	PROFILE(UD, "ud"),
 	PROFILE(TPR_BELOW, "tpr_below"),
 	PROFILE(PREEMPT_TIMER, "preempt_timer"),
-	PROFILE(DIRTY_FULL, "dirty_full"),
 	PROFILE(MCE, "mce"),
 	PROFILE(FAIL_ENTRY, "fail_entry"),
-	PROFILE(BUS_LOCK, "bus_lock"),
-	PROFILE(NOTIFY, "notify"),
 	PROFILE(UNKNOWN, "unknown"),
 };
 

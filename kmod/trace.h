@@ -47,11 +47,8 @@
 	{ VMM_EXIT_UD,			"ud" },				\
 	{ VMM_EXIT_TPR_BELOW,		"tpr_below" },			\
 	{ VMM_EXIT_PREEMPT_TIMER,	"preempt_timer" },		\
-	{ VMM_EXIT_DIRTY_FULL,		"dirty_full" },			\
 	{ VMM_EXIT_MCE,			"mce" },			\
 	{ VMM_EXIT_FAIL_ENTRY,		"fail_entry" },			\
-	{ VMM_EXIT_BUS_LOCK,		"bus_lock" },			\
-	{ VMM_EXIT_NOTIFY,		"notify" },			\
 	{ VMM_EXIT_UNKNOWN,		"unknown" }
 
 /* The guest is about to be entered at @rip (as far as it is known without a VMREAD). */

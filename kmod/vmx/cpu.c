@@ -337,6 +337,7 @@ void vmx_restore_host(struct vmm_vcpu *vcpu)
 void noinstr vmx_flush_l1d(struct vmx_vcpu *vmx)
 {
 	const u8 *p, *end = l1d_pages + (PAGE_SIZE << L1D_ORDER);
+	int i;
 
 	if (VMX_MITIGATE(L1D_COND)) {
 		bool interrupted = kvm_get_cpu_l1tf_flush_l1d();
@@ -354,7 +355,10 @@ void noinstr vmx_flush_l1d(struct vmx_vcpu *vmx)
 	for (p = l1d_pages; p < end; p += PAGE_SIZE)
 		READ_ONCE(*p);
 	asm volatile("lfence" : : : "memory");
-	for (p = l1d_pages; p < end; p += L1_CACHE_BYTES)
-		READ_ONCE(*p);
+	for (p = l1d_pages; p < end; p += 16 * L1_CACHE_BYTES) {
+#pragma GCC unroll 16
+		for (i = 0; i < 16; i++)
+			READ_ONCE(p[i * L1_CACHE_BYTES]);
+	}
 	asm volatile("lfence" : : : "memory");
 }
