@@ -64,7 +64,7 @@ static bool is_device(struct vmm_vcpu *vcpu, u64 gpa, bool write)
 {
 	struct vmm_slot *slot;
 
-	if (vcpu->lapic && vmm_lapic_owns_gpa(vcpu, gpa))
+	if (vmm_lapic_owns_gpa(vcpu, gpa))
 		return true;
 	slot = vmm_vcpu_find_slot(vcpu, gpa >> PAGE_SHIFT);
 	return !slot || (write && (slot->flags & KVM_MEM_READONLY));

@@ -216,8 +216,10 @@ static __always_inline int bus_access(struct vmm_vcpu *vcpu, enum vmm_bus bus, u
  */
 int vmm_bus_read(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len, void *data)
 {
-	if (bus == VMM_BUS_MMIO && vcpu->lapic && vmm_lapic_owns_gpa(vcpu, addr))
-		return vmm_lapic_mmio_read(vcpu, addr, len, data);
+	if (bus == VMM_BUS_MMIO && vmm_lapic_owns_gpa(vcpu, addr)) {
+		vmm_lapic_mmio_read(vcpu, addr, len, data);
+		return 0;
+	}
 	return bus_access(vcpu, bus, addr, len, data, false);
 }
 
@@ -233,7 +235,9 @@ int vmm_bus_read(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len, voi
  */
 int vmm_bus_write(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len, const void *data)
 {
-	if (bus == VMM_BUS_MMIO && vcpu->lapic && vmm_lapic_owns_gpa(vcpu, addr))
-		return vmm_lapic_mmio_write(vcpu, addr, len, data);
+	if (bus == VMM_BUS_MMIO && vmm_lapic_owns_gpa(vcpu, addr)) {
+		vmm_lapic_mmio_write(vcpu, addr, len, data);
+		return 0;
+	}
 	return bus_access(vcpu, bus, addr, len, (void *)data, true);
 }

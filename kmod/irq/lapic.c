@@ -58,7 +58,6 @@ static int array_highest(struct vmm_lapic *lapic, u32 base, unsigned long words)
 	return -1;
 }
 
-/* Vector @i * 32 and the 31 after it. */
 static void irr_recheck(struct vmm_lapic *lapic, int i)
 {
 	smp_mb__after_atomic();
@@ -621,61 +620,45 @@ bool vmm_lapic_owns_gpa(struct vmm_vcpu *vcpu, u64 gpa)
 /**
  * vmm_lapic_mmio_read() - the guest reads the LAPIC's page
  * @vcpu: the vCPU, on its thread, vm->srcu held
- * @gpa: address
+ * @gpa: address; vmm_lapic_owns_gpa()
  * @len: bytes, 1..8
- * @data: where they go
+ * @data: where they go; zeroed
  *
- * Registers are 32 bits wide and 16 bytes apart; what lies between reads as zero.
- *
- * Return: 0, or -EOPNOTSUPP when @gpa is not the LAPIC's.
+ * Registers are 32 bits wide, 16 bytes apart; what lies between reads as zero.
  */
-int vmm_lapic_mmio_read(struct vmm_vcpu *vcpu, u64 gpa, int len, void *data)
+void vmm_lapic_mmio_read(struct vmm_vcpu *vcpu, u64 gpa, int len, void *data)
 {
+	u32 offset = gpa & (LAPIC_PAGE_SIZE - 1), value;
 	struct vmm_lapic *lapic = vcpu->lapic;
-	u32 offset, value;
 
-	if (!vmm_lapic_owns_gpa(vcpu, gpa))
-		return -EOPNOTSUPP;
-	if (lapic_page_is_hole(lapic)) {
+	if (lapic_page_is_hole(lapic))
 		memset(data, 0xff, len);
-		return 0;
-	}
-	offset = gpa & (LAPIC_PAGE_SIZE - 1);
-	if ((offset & 0xf) + len > 4)
-		return 0;
-	if (lapic_read(lapic, offset & ~0xfu, &value)) {
-		if (offset >= 0x400 || !(silent_xapic & R(offset)))
-			lapic_error(lapic, APIC_ESR_ILLREGA);
-		return 0;
-	}
-	memcpy(data, (u8 *)&value + (offset & 0xf), len);
-	return 0;
+	else if ((offset & 0xf) + len > 4)
+		return;
+	else if (!lapic_read(lapic, offset & ~0xfu, &value))
+		memcpy(data, (u8 *)&value + (offset & 0xf), len);
+	else if (offset >= 0x400 || !(silent_xapic & R(offset)))
+		lapic_error(lapic, APIC_ESR_ILLREGA);
 }
 
 /**
  * vmm_lapic_mmio_write() - the guest writes to the LAPIC's page
  * @vcpu: the vCPU, on its thread, vm->srcu held
- * @gpa: address
+ * @gpa: address; vmm_lapic_owns_gpa()
  * @len: bytes; anything but an aligned 32-bit write is ignored (SDM 11.4.1)
  * @data: the bytes
- *
- * Return: 0, or -EOPNOTSUPP when @gpa is not the LAPIC's.
  */
-int vmm_lapic_mmio_write(struct vmm_vcpu *vcpu, u64 gpa, int len, const void *data)
+void vmm_lapic_mmio_write(struct vmm_vcpu *vcpu, u64 gpa, int len, const void *data)
 {
+	u32 offset = gpa & (LAPIC_PAGE_SIZE - 1), value;
 	struct vmm_lapic *lapic = vcpu->lapic;
-	u32 offset, value;
 
-	if (!vmm_lapic_owns_gpa(vcpu, gpa))
-		return -EOPNOTSUPP;
-	offset = gpa & (LAPIC_PAGE_SIZE - 1);
 	if (lapic_page_is_hole(lapic) || len != 4 || (offset & 0xf))
-		return 0;
+		return;
 	memcpy(&value, data, 4);
 	if (lapic_write(lapic, offset, value) &&
 	    (offset >= 0x400 || !((readable | readable_xapic | silent_xapic) & R(offset))))
 		lapic_error(lapic, APIC_ESR_ILLREGA);
-	return 0;
 }
 
 /* ---- MSRs ---------------------------------------------------------------- */
@@ -847,10 +830,9 @@ int vmm_lapic_create(struct vmm_vcpu *vcpu)
 {
 	struct vmm_lapic *lapic = kzalloc(sizeof(*lapic), GFP_KERNEL_ACCOUNT);
 
-	if (!lapic)
-		return -ENOMEM;
-	lapic->regs = (u8 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!lapic->regs) {
+	if (lapic)
+		lapic->regs = (u8 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!lapic || !lapic->regs) {
 		kfree(lapic);
 		return -ENOMEM;
 	}
