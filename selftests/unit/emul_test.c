@@ -7,6 +7,7 @@
 #include "../../kmod/emul/emul.h"
 #include "emul_machine.h"
 #include "emul_test.h"
+#include "run_suite.h"
 
 struct emul_tally *emul_tally;
 
@@ -42,8 +43,7 @@ int main(void)
 	Suite *s = suite_create("emul");
 	TCase *t = tcase_create("native"), *t32 = tcase_create("native32"), *t16 = tcase_create("native16"),
 	      *modes = tcase_create("modes"), *count = tcase_create("count");
-	SRunner *r;
-	int failed;
+	int result;
 
 	emul_tally = mmap(NULL, sizeof(*emul_tally), PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -71,11 +71,8 @@ int main(void)
 	/* last: it looks at what the others did */
 	tcase_add_test(count, at_least_2000_forms_are_compared_with_the_cpu);
 	suite_add_tcase(s, count);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
+	result = run_suite(s);
 	printf("# %lu forms compared with the CPU, %lu times\n", emul_tally->forms,
 	       emul_tally->comparisons);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return result;
 }

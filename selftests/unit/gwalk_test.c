@@ -9,6 +9,7 @@
 
 #include "vmm.h"
 #include "../../kmod/mmu/gwalk.h"
+#include "run_suite.h"
 
 #define P	1ull
 #define W	2ull
@@ -638,8 +639,6 @@ int main(void)
 {
 	Suite *s = suite_create("gwalk");
 	TCase *t = tcase_create("gwalk");
-	SRunner *r;
-	int failed;
 
 	tcase_add_test(t, without_paging_linear_is_physical);
 	tcase_add_test(t, thirty_two_bit_paging);
@@ -658,9 +657,5 @@ int main(void)
 	tcase_add_test(t, random_tables_are_walked_as_the_manual_says);
 	tcase_set_timeout(t, 120);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -77,6 +77,7 @@ void vmm_ack_notifier_remove(struct vmm_vm *v, struct vmm_ack_notifier *n) { }
 #include "irq/pic.c"
 #include "irq/ioapic.c"
 #include "irq/pit.c"
+#include "run_suite.h"
 
 static void setup(void)
 {
@@ -806,9 +807,7 @@ int main(void)
 		{ "pit", pit, ARRAY_SIZE(pit) },
 	};
 	Suite *suite = suite_create("irq");
-	SRunner *runner;
 	size_t i, j;
-	int failed;
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		TCase *tc = tcase_create(cases[i].name);
@@ -818,9 +817,5 @@ int main(void)
 			tcase_add_test(tc, cases[i].tests[j]);
 		suite_add_tcase(suite, tc);
 	}
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

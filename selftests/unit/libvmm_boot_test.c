@@ -14,6 +14,7 @@
 #include <vmm/boot.h>
 #include <vmm/error.h>
 #include <vmm/memory.h>
+#include "run_suite.h"
 
 #define MIB		(1ULL << 20)
 #define ZERO_PAGE	0x7000
@@ -585,8 +586,6 @@ int main(void)
 {
 	Suite *s = suite_create("libvmm boot");
 	TCase *tc = tcase_create("boot");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
@@ -611,8 +610,5 @@ int main(void)
 	tcase_add_test(tc, a_file_that_is_no_kernel_is_refused);
 	tcase_add_test(tc, images_with_random_damage_never_stray);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

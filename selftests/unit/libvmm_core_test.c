@@ -23,6 +23,7 @@
 #include <vmm/memory.h>
 #include <vmm/tty.h>
 #include "internal.h"
+#include "run_suite.h"
 
 #define ROWS(t)	(sizeof(t) / sizeof((t)[0]))
 
@@ -543,8 +544,6 @@ int main(void)
 	Suite *s = suite_create("libvmm core");
 	TCase *tc = tcase_create("core");
 	TCase *cpuid = tcase_create("cpuid");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_test(tc, bus_finds_the_range_that_holds_an_address);
 	tcase_add_test(tc, bus_refuses_overlaps_and_bad_lengths);
@@ -567,8 +566,5 @@ int main(void)
 	tcase_add_test(cpuid, cpuid_without_topoext_has_no_topoext_leaves);
 	tcase_add_test(cpuid, cpuid_table_that_is_full_stays_within_bounds);
 	suite_add_tcase(s, cpuid);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

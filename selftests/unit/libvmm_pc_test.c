@@ -17,6 +17,7 @@
 #include <vmm/error.h>
 #include <vmm/pc.h>
 #include <zlib.h>
+#include "run_suite.h"
 
 static struct vmm_bus pio, mmio;
 static int level;
@@ -944,8 +945,6 @@ int main(void)
 	Suite *s = suite_create("libvmm pc");
 	TCase *u = tcase_create("uart"), *c = tcase_create("cmos"), *v = tcase_create("vm");
 	TCase *e = tcase_create("erst"), *a = tcase_create("acpi");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(u, uart_setup, uart_teardown);
 	tcase_add_test(u, uart_sends_what_is_written);
@@ -991,8 +990,5 @@ int main(void)
 	tcase_add_test(a, acpi_tables_satisfy_iasl);
 	suite_add_tcase(s, a);
 
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -14,6 +14,7 @@
 #include <vmm/memory.h>
 #include <zlib.h>
 #include <zstd.h>
+#include "run_suite.h"
 
 #define MIB		(1ULL << 20)
 #define PREFERRED	0x1000000
@@ -349,8 +350,6 @@ int main(void)
 {
 	Suite *s = suite_create("libvmm unpack");
 	TCase *tc = tcase_create("unpack");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, kernel_is_unpacked_to_where_it_is_linked, 0, 3);
@@ -361,9 +360,5 @@ int main(void)
 	tcase_add_loop_test(tc, random_damage_never_strays, 0, 6);
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "mitigate.h"
+#include "run_suite.h"
 
 struct row {
 	const char *cpu;
@@ -147,8 +148,6 @@ int main(void)
 {
 	Suite *s = suite_create("mitigate");
 	TCase *tc = tcase_create("decide");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(tc, row_gives_its_flags, 0, sizeof(rows) / sizeof(rows[0]));
 	tcase_add_test(tc, l1tf_policy_chooses_when_to_flush);
@@ -156,8 +155,5 @@ int main(void)
 	tcase_add_test(tc, full_fill_wins_over_one_entry);
 	tcase_add_test(tc, a_bug_never_removes_a_countermeasure);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "mmu/engine.h"
+#include "run_suite.h"
 
 #define SPACE		(4ul << 18)		/* frames the model covers: 4 GiB */
 #define OPS		6000
@@ -931,8 +932,6 @@ int main(void)
 	const int n = sizeof(trees) / sizeof(trees[0]);
 	Suite *suite = suite_create("mmu");
 	TCase *tc = tcase_create("engine");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, random_operations_agree_with_the_model, 0, n);
@@ -942,10 +941,5 @@ int main(void)
 	tcase_add_loop_test(tc, a_zap_looks_at_no_more_entries_than_its_budget, 0, n);
 	tcase_add_loop_test(tc, concurrent_users_lose_no_leaf_and_no_table, 0, n);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	/* CK_TAP_LOG_FILE_NAME=- makes it print TAP. */
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 #include "cpuid_lookup.h"
 #include "halt_poll.h"
 #include "para/timescale.h"
+#include "run_suite.h"
 
 /* ---- kvmclock's scale ------------------------------------------------------------- */
 
@@ -295,12 +296,5 @@ static Suite *para_suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(para_suite());
-	int failed;
-
-	/* CK_TAP_LOG_FILE_NAME=- makes it print TAP. */
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(para_suite());
 }
