@@ -287,9 +287,9 @@ hotplug() {
 	pid=$!
 	i=0
 	while [ $i -lt 20 ]; do
-		echo 0 >/sys/devices/system/cpu/cpu1/online || { echo "cannot take CPU 1 down"; break; }
+		second_cpu 0 || { echo "cannot take CPU 1 down"; break; }
 		usleep 50000
-		echo 1 >/sys/devices/system/cpu/cpu1/online || { echo "CPU 1 does not come back"; break; }
+		second_cpu 1 || { echo "CPU 1 does not come back"; break; }
 		usleep 50000
 		i=$((i + 1))
 	done
@@ -301,15 +301,15 @@ hotplug() {
 
 # Both ways: a CPU that was off when the module loaded, one that goes while it is idle.
 hotplug_idle() {
-	echo 0 >/sys/devices/system/cpu/cpu1/online
+	second_cpu 0
 	load || return 1
 	works || return 1
-	echo 1 >/sys/devices/system/cpu/cpu1/online
+	second_cpu 1
 	taskset 2 life /dev/vmm 5 || return 1
-	echo 0 >/sys/devices/system/cpu/cpu1/online
+	second_cpu 0
 	works || return 1
 	rmmod vmm || return 1
-	echo 1 >/sys/devices/system/cpu/cpu1/online
+	second_cpu 1
 	loads
 }
 
