@@ -178,7 +178,7 @@ struct vmm_backend {
 	 */
 	void (*run)(struct vmm_vcpu *vcpu);
 
-	/* Registers. cache_reg fills vcpu->regs[r] / cr0 / cr3 / cr4 / shadow and sets avail. */
+	/* Registers. cache_reg fills vcpu->regs[r] / cr0 / cr3 / cr4 / shadow / cs_l and sets avail. */
 	void (*cache_reg)(struct vmm_vcpu *vcpu, int reg);
 	void (*get_segment)(struct vmm_vcpu *vcpu, struct kvm_segment *s, int seg);
 	void (*set_segment)(struct vmm_vcpu *vcpu, const struct kvm_segment *s, int seg);

@@ -225,6 +225,7 @@ void vmm_vcpu_reset(struct vmm_vcpu *vcpu, bool init)
 
 	memset(vcpu->regs, 0, sizeof(vcpu->regs));
 	vcpu->avail = vcpu->dirty = ~0u;
+	vcpu->shadow = 0;
 	vmm_set_reg(vcpu, VMM_RDX, signature ? signature->eax : 0x600);
 	vmm_set_rip(vcpu, 0xfff0);
 	vmm_set_rflags(vcpu, X86_EFLAGS_FIXED);

@@ -584,9 +584,10 @@ static void svm_store_guest(struct svm_vcpu *svm)
 	/* What decoding an instruction needs. */
 	vcpu->cr3 = vmcb->cr3;
 	vcpu->cs_l = vmcb->cs.attrib & SEG_L;
-	vcpu->shadow = vmcb->int_state & INTERRUPT_SHADOW;
-	vcpu->avail = ~(u32)(BIT(VMM_REG_CR0) |
-			     (vcpu->shadow ? BIT(VMM_REG_SHADOW) : 0));
+	vcpu->shadow = 0;
+	vcpu->avail = ~(u32)BIT(VMM_REG_CR0);
+	if (vmcb->int_state & INTERRUPT_SHADOW)
+		vcpu->avail &= ~BIT(VMM_REG_SHADOW);
 	vcpu->dirty = 0;
 	vcpu->pdptrs_stale = true;
 	vcpu->cr2 = vmcb->cr2;
