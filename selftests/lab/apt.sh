@@ -39,7 +39,7 @@ uris() {
 
 # apt_setup: writes the lab's sources and configuration.
 apt_setup() {
-	local main security key by=
+	local main security key suite by=
 	mkdir -p "$APT_DIR"/{empty,lists/partial,cache/archives/partial}
 	main=$(uris main)
 	[ -n "$main" ] || die "this machine's apt has no Debian archive (or needs: apt-get update)"
@@ -52,7 +52,9 @@ apt_setup() {
 		echo "deb $by$main $SUITE-backports main"
 		[ -z "$security" ] || echo "deb $by$security $SUITE-security main"
 	} >"$APT_DIR/sources.list"
-	echo "deb-src $by$main trixie main" >"$APT_DIR/sources-src.list"
+	for suite in "$SUITE" trixie; do
+		echo "deb-src $by$main $suite main" >"$APT_DIR/sources-$suite.list"
+	done
 	: >"$APT_DIR/status"
 	cat >"$APT_DIR/apt.conf" <<EOF
 Dir::Etc::sourcelist "$APT_DIR/sources.list";

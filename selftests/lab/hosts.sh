@@ -49,6 +49,10 @@ nested() {
 host_check() {
 	case $host in
 	svm*)
+		# Debian's own does for guests that behave, on one CPU.
+		if [ "$cpus" -gt 1 ] || [ -e "$LAB/tcg" ]; then
+			"$LAB_SRC/fetch" tcg || die "no QEMU"
+		fi
 		command -v qemu-system-x86_64 >/dev/null || die "no QEMU here: run selftests/lab/fetch deps"
 		;;
 	vmx*)
@@ -140,6 +144,9 @@ qemu_command() {
 	# Numbers drawn from the machine's own generator would make runs differ.
 	[ -z "$count" ] || cpu=$cpu,-rdrand,-rdseed
 	emulator=(qemu-system-x86_64)
+	if [ "$host" != native ] && [ -e "$LAB/tcg" ]; then
+		emulator=("$LAB/tcg/qemu-system-x86_64" -L /usr/share/seabios -L /usr/share/qemu)
+	fi
 	if [ "$host" = native ]; then
 		emulator+=(-accel kvm)
 	elif [ -n "$count" ]; then
