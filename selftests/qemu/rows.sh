@@ -28,9 +28,9 @@ qemu_row() {	# LANE HOST-CPUS MEMORY COMMAND...
 }
 
 # More vCPUs than CPUs; the guests' programs are those of selftests/boot.
-qemu_row svm 2 3072 sh -c 'boot /dev/vmm "$@"; migrate /dev/vmm 2' sh \
+qemu_row svm 2 3072 sh -c 'boot /dev/vmm "$@"; gdb /dev/vmm; migrate /dev/vmm 2' sh \
 	pc pc-smp2 pc-split pc-off q35 q35-smp4 q35-split-smp2 microvm-split microvm-off \
-	new-pc new-q35-split
-# What upsets TCG's AMD-V (Documentation/qemu.md), with the one CPU that Bochs is fast enough for.
+	pc-ovmf q35-ovmf-smp4 new-pc new-q35-split new-q35-ovmf
+# With the one CPU that Bochs is fast enough for.
 qemu_row vmx 1 1536 sh -c 'boot /dev/vmm "$@"; gdb /dev/vmm' sh \
 	pc pc-ovmf q35-ovmf-split q35-ovmf-off
