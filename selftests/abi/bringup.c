@@ -34,8 +34,6 @@ static void get_cpuid(void)
 
 	__cpuid(0, a, b, c, d);
 	amd = b == 0x68747541 || b == 0x6f677948;	/* Auth, Hygo */
-	__cpuid(0x40000000, a, b, c, d);
-	tcg = b == 0x54474354;				/* TCGT */
 	cpuid = calloc(1, sizeof(*cpuid) + 256 * sizeof(cpuid->entries[0]));
 	if (!cpuid)
 		exit(2);

@@ -69,7 +69,7 @@ extern const struct test bringup_exit[];
 
 extern int dev;
 extern struct kvm_cpuid2 *cpuid;	/* what the vCPUs are given */
-extern bool amd, tcg;			/* the CPU's maker; QEMU emulates the host */
+extern bool amd;			/* the CPU's maker */
 extern const struct test *current;
 extern char why[256];			/* why it failed or was skipped */
 extern bool skipped;

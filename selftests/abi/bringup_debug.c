@@ -107,9 +107,6 @@ static bool dr64_host(struct vm *vm)
 {
 	struct kvm_debugregs dr;
 
-	/* It takes DR7 from a VMCB without setting up the breakpoints in it. */
-	if (tcg)
-		return skip("QEMU TCG crashes sooner or later, under KVM, too");
 	if (!until_hlt(vm))
 		return false;
 	EQUAL(vm->result->v[1], 0xffff0ff1);
@@ -166,8 +163,6 @@ static bool int3_64_host(struct vm *vm)
 	xioctl(vm->vcpu, KVM_SET_GUEST_DEBUG, &dbg);
 	if (!run(vm))
 		return false;
-	if (tcg && vm->run->exit_reason == KVM_EXIT_HLT && vm->result->vector == 3)
-		return skip("QEMU TCG does not intercept INT3");
 	EQUAL(vm->run->exit_reason, KVM_EXIT_DEBUG);
 	EQUAL(vm->run->debug.arch.exception, 3);
 	EQUAL(vm->run->debug.arch.pc, HERE(int3_64, 0));

@@ -10,7 +10,7 @@
 
 int dev;
 struct kvm_cpuid2 *cpuid;
-bool amd, tcg;
+bool amd;
 const struct test *current;
 
 /* Every gate leads here with the vector and an error code on the stack. */

@@ -413,8 +413,6 @@ static void hardware_breakpoints(void)
 	struct kvm_debugregs dr;
 	struct vm *vm = vm_new(0);
 
-	if (tcg)
-		skip("QEMU does not arm breakpoints from the VMCB's DR7");
 	dbg.arch.debugreg[0] = (uintptr_t)step_3;
 	dbg.arch.debugreg[7] = 0x402;
 	vcpu_call(vm, 0, step_guest);

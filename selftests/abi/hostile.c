@@ -236,109 +236,11 @@ static void shape(unsigned long request, uint32_t *p)
 	}
 }
 
-/* ---- what QEMU's emulator cannot bear ----------------------------------------------------- */
-
-/*
- * These states of a guest, all good, take QEMU 7.2's emulator and so the host down, on KVM
- * as on vmm. They are kept from guests there, and nowhere else.
- *
- * - EFER.LME set with CR0.PG and CR4.PAE clear: at the exit the emulator takes the host's
- *   CR0 for an attempt to turn paging on without PAE, drops it, and the host goes on
- *   without paging. So PAE is always set, and no guest can clear it.
- * - A write to DR7 without an exit: VMRUN loads DR7 without arming what it says, and a write
- *   takes what is armed for what DR7 says, freeing a watchpoint as a breakpoint. Under a
- *   debugger each access to a debug register exits.
- * - A busy TSS in TR, as it always is on a processor: an interrupt that changes the stack
- *   outside long mode wants an available one, and aborts; one that is not present, too.
- */
-#define CR4_PAE		0x20
-#define MSR_EFER	0xc0000080
-#define EFER_LME	0x100
-
-static void tame_sregs(struct kvm_sregs *s)
-{
-	if (!tcg)
-		return;
-	s->cr4 |= CR4_PAE;
-	s->tr.type = (s->tr.type & 8) | 1;
-	s->tr.present = 1;
-	s->tr.unusable = 0;
-	s->tr.s = 0;
-}
-
-static void tame_msr(struct kvm_msr_entry *e)
-{
-	if (tcg && e->index == MSR_EFER)
-		e->data &= ~(uint64_t)EFER_LME;
-}
-
-/* No MOV to CR4, wherever execution begins. */
-static void tame_code(uint8_t *p, size_t size)
-{
-	size_t i;
-
-	for (i = 0; tcg && i + 2 < size; i++)
-		if (p[i] == 0x0f && p[i + 1] == 0x22 && (p[i + 2] & 0x38) == 0x20)
-			p[i] = 0x90;
-}
-
-/* Before each KVM_RUN of a guest that runs random code; a reset has cleared CR4. */
-static bool tame_vcpu(int i)
-{
-	struct kvm_sregs s;
-
-	if (!tcg)
-		return true;
-	if (ioctl(vm->vcpu[i], KVM_GET_SREGS, &s))
-		return false;
-	/* A busy TSS cannot be told: KVM_GET_SREGS reports every one as busy. */
-	if (!(s.cr4 & CR4_PAE))
-		s.efer &= ~(uint64_t)EFER_LME;
-	tame_sregs(&s);
-	return !ioctl(vm->vcpu[i], KVM_SET_SREGS, &s);
-}
-
-static void tame_debug(int i)
-{
-	struct kvm_guest_debug dbg = { .control = KVM_GUESTDBG_ENABLE };
-
-	if (tcg)
-		ioctl(vm->vcpu[i], KVM_SET_GUEST_DEBUG, &dbg);
-}
-
-/* The arguments of an ioctl, in a copy: other threads write to the arena. */
-static void *tame_arguments(unsigned long request, void *p, void *copy, size_t size)
-{
-	struct kvm_msrs *msrs = copy;
-	struct kvm_guest_debug *dbg = copy;
-	unsigned int i;
-
-	if (!tcg || (request != KVM_SET_SREGS && request != KVM_SET_SREGS2 &&
-		     request != KVM_SET_MSRS && request != KVM_SET_GUEST_DEBUG))
-		return p;
-	if (!is_memory(p, size))
-		return NULL;
-	memcpy(copy, p, size);
-	switch (request) {
-	case KVM_SET_MSRS:
-		for (i = 0; i < (size - sizeof(*msrs)) / sizeof(msrs->entries[0]); i++)
-			tame_msr(&msrs->entries[i]);
-		break;
-	case KVM_SET_GUEST_DEBUG:
-		dbg->control |= KVM_GUESTDBG_ENABLE;
-		break;
-	default:	/* the two begin alike, as far as CR4 */
-		tame_sregs(copy);
-	}
-	return copy;
-}
-
 /* One call of what need not sleep for long. */
 static void any_ioctl(void)
 {
 	unsigned long request = requests[rnd() % ARRAY_SIZE(requests)];
 	size_t size = _IOC_SIZE(request);
-	uint64_t copy[512];
 	void *p;
 	int fd, r;
 
@@ -356,7 +258,6 @@ static void any_ioctl(void)
 	/* Numbers for those that take no pointer. */
 	if (!_IOC_SIZE(request) && rnd() & 1)
 		p = (void *)odd_value();
-	p = tame_arguments(request, p, copy, sizeof(copy));
 	fd = any_fd();
 	r = ioctl(fd, request, request == KVM_RUN ? NULL : p);
 	if (r > 2 && (request == KVM_GET_STATS_FD || request == KVM_CREATE_VCPU)) {
@@ -512,7 +413,6 @@ static void random_code(uint8_t *p, size_t size)
 			i += 1 + v % 8;
 		}
 	}
-	tame_code(p, size);
 }
 
 static void random_regs(int i)
@@ -564,9 +464,8 @@ static void attack_code(void)
 	for (;;) {
 		random_code(vm->low + CODE, 0x1800);
 		vcpu_start(vm, 0, rnd() % 3, CODE);
-		tame_debug(0);
 		random_regs(0);
-		for (n = 0; n < 20 && tame_vcpu(0); n++) {
+		for (n = 0; n < 20; n++) {
 			if (ioctl(vm->vcpu[0], KVM_RUN, 0) < 0 && errno != EINTR)
 				break;
 			answer_exit(0);
@@ -620,7 +519,6 @@ static void attack_states(void)
 			s.efer ^= 1ull << (rnd() & 15);
 		if (rnd() & 1)
 			((uint8_t *)&s)[rnd() % offsetof(struct kvm_sregs, cr0)] = rnd();
-		tame_sregs(&s);
 		ioctl(vm->vcpu[0], KVM_SET_SREGS, &s);
 		if (rnd() & 1) {
 			odd_fill(&ev, sizeof(ev));
@@ -636,23 +534,20 @@ static void attack_states(void)
 		}
 		if (!(rnd() & 3)) {
 			odd_fill(&dbg, sizeof(dbg));
-			dbg.control = (rnd() & 0x3f0003) | (tcg ? KVM_GUESTDBG_ENABLE : 0);
+			dbg.control = rnd() & 0x3f0003;
 			ioctl(vm->vcpu[0], KVM_SET_GUEST_DEBUG, &dbg);
-		} else {
-			tame_debug(0);
 		}
 		for (n = 0; n < 4; n++) {
 			m.head.nmsrs = 1;
 			m.e.index = rnd() & 1 ? 0xc0000080 + rnd() % 0x104 :
 				    rnd() & 1 ? 0x4b564d00 + rnd() % 8 : rnd() % 0x900;
 			m.e.data = odd_value();
-			tame_msr(&m.e);
 			ioctl(vm->vcpu[0], KVM_SET_MSRS, &m);
 		}
 		if (!(rnd() & 7))
 			any_ioctl();
 		random_regs(0);
-		for (n = 0; n < 4 && tame_vcpu(0); n++) {
+		for (n = 0; n < 4; n++) {
 			if (ioctl(vm->vcpu[0], KVM_RUN, 0) < 0 && errno != EINTR)
 				break;
 			answer_exit(0);

@@ -18,7 +18,9 @@ guests=(--add "$B/vmmctl/vmmctl" --add "$B/lab/6.1/vmlinuz:/guest/6.1"
 	--add "$B/guest/initrd.img:/guest/initrd.img")
 
 for lane in svm vmx; do
-	row "$lane" "hostile-$lane" "$lab" --host "$lane" --load vmm --timeout 900 \
+	cpus=1
+	[ $lane = vmx ] || cpus=2
+	row "$lane" "hostile-$lane" "$lab" --host "$lane" --cpus $cpus --load vmm --timeout 900 \
 		--add "$B/abi/hostile" -- hostile /dev/vmm 30 "${VMM_HOSTILE_SEED:-1}"
 	abi_row "$lane" 6.1
 	row "$lane" "bringup-$lane" "$lab" --host "$lane" --load vmm --timeout 300 \
