@@ -11,6 +11,7 @@
 #include <linux/mem_encrypt.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
+#include <linux/perf_event.h>
 #include <linux/pgtable.h>
 #include <asm/cpu_entry_area.h>
 #include <asm/desc.h>
@@ -226,6 +227,8 @@ int svm_cpu_enable(void)
 		c->tsc_ratio = TSC_RATIO_ONE;
 		wrmsrl(MSR_AMD64_TSC_RATIO, c->tsc_ratio);
 	}
+	/* Perf leaves "host only" off while EFER.SVME is clear: nothing would count. */
+	amd_pmu_enable_virt();
 	return 0;
 }
 
@@ -249,6 +252,7 @@ void svm_cpu_disable(void)
 	}
 	svm_cpu_crash();
 	wrmsrl(MSR_VM_HSAVE_PA, 0);
+	amd_pmu_disable_virt();
 }
 
 /* ---- a vCPU's life ---------------------------------------------------------- */

@@ -758,6 +758,39 @@ static void ap_waits(void)
 	answer("mp_state", "%u", mp.mp_state);
 }
 
+static void init_guest(void)
+{
+	lapic_write(APIC_SVR, 0x1ff);
+	send_ipi(1, 0x4500);
+}
+
+/* What an STI held off is no longer held off. */
+static void init_resets(void)
+{
+	struct kvm_mp_state mp = { .mp_state = KVM_MP_STATE_RUNNABLE };
+	struct vm *vm = vm_new(WITH_IRQCHIP);
+	struct kvm_vcpu_events events;
+
+	vm_add_vcpu(vm);
+	vcpu_call(vm, 1, init_guest);
+	MUST(ioctl(vm->vcpu[1], KVM_SET_MP_STATE, &mp));
+	MUST(ioctl(vm->vcpu[1], KVM_GET_VCPU_EVENTS, &events));
+	events.flags = KVM_VCPUEVENT_VALID_SHADOW;
+	events.interrupt.shadow = KVM_X86_SHADOW_INT_STI;
+	MUST(ioctl(vm->vcpu[1], KVM_SET_VCPU_EVENTS, &events));
+	MUST(ioctl(vm->vcpu[1], KVM_GET_VCPU_EVENTS, &events));
+	EQUAL(events.interrupt.shadow, KVM_X86_SHADOW_INT_STI);
+	vcpu_call(vm, 0, init_guest);
+	expect_sync(vm, 0, DONE);
+	alarm(1);
+	ask("KVM_RUN of a vCPU that got INIT", ioctl(vm->vcpu[1], KVM_RUN, 0));
+	alarm(0);
+	MUST(ioctl(vm->vcpu[1], KVM_GET_MP_STATE, &mp));
+	EQUAL(mp.mp_state, KVM_MP_STATE_INIT_RECEIVED);
+	MUST(ioctl(vm->vcpu[1], KVM_GET_VCPU_EVENTS, &events));
+	EQUAL(events.interrupt.shadow, 0);
+}
+
 /* ---- kvmclock ---------------------------------------------------------------------------------------------- */
 
 struct pvclock {
@@ -853,6 +886,7 @@ const struct row irq_rows[] = {
 	{ "irq: split irqchip, a masked LAPIC and a window", split_masked },
 	{ "irq: INIT, SIPI and IPIs between two vCPUs", two_vcpus },
 	{ "irq: a vCPU waits for INIT", ap_waits },
+	{ "irq: INIT leaves no interrupt shadow", init_resets },
 	{ "irq: kvmclock", kvmclock },
 	{ NULL, NULL },
 };
