@@ -779,7 +779,7 @@ static void init_resets(void)
 	events.interrupt.shadow = KVM_X86_SHADOW_INT_STI;
 	MUST(ioctl(vm->vcpu[1], KVM_SET_VCPU_EVENTS, &events));
 	MUST(ioctl(vm->vcpu[1], KVM_GET_VCPU_EVENTS, &events));
-	EQUAL(events.interrupt.shadow, KVM_X86_SHADOW_INT_STI);
+	CHECK(events.interrupt.shadow & KVM_X86_SHADOW_INT_STI);	/* AMD-V cannot tell which */
 	vcpu_call(vm, 0, init_guest);
 	expect_sync(vm, 0, DONE);
 	alarm(1);
@@ -788,7 +788,9 @@ static void init_resets(void)
 	MUST(ioctl(vm->vcpu[1], KVM_GET_MP_STATE, &mp));
 	EQUAL(mp.mp_state, KVM_MP_STATE_INIT_RECEIVED);
 	MUST(ioctl(vm->vcpu[1], KVM_GET_VCPU_EVENTS, &events));
-	EQUAL(events.interrupt.shadow, 0);
+	answer("shadow after INIT", "%u", events.interrupt.shadow);
+	if (!on_kvm)
+		EQUAL(events.interrupt.shadow, 0);
 }
 
 /* ---- kvmclock ---------------------------------------------------------------------------------------------- */
