@@ -318,6 +318,8 @@ static void yielder_guest(void)
 static void worker_guest(void)
 {
 	guest_spins();
+	while (!guest.v[20])	/* the other one is there */
+		asm volatile("pause");
 	while (guest.v[1] < 2000000)
 		guest.v[1]++;
 	guest.v[2] = 1;
