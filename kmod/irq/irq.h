@@ -148,7 +148,7 @@ int vmm_lapic_get(struct vmm_vcpu *vcpu, struct kvm_lapic_state *s);
 int vmm_lapic_set(struct vmm_vcpu *vcpu, const struct kvm_lapic_state *s);
 int vmm_lapic_set_base(struct vmm_vcpu *vcpu, u64 value, bool host);	/* IA32_APIC_BASE; 1: #GP */
 void vmm_lapic_cpuid_changed(struct vmm_vcpu *vcpu);
-/* The page, when gpa lies in it and the LAPIC is in xAPIC mode: 0, or -EOPNOTSUPP. */
+/* The page, in xAPIC mode: read and write what vmm_lapic_owns_gpa() says is the LAPIC's. */
 void vmm_lapic_mmio_read(struct vmm_vcpu *vcpu, u64 gpa, int len, void *data);
 void vmm_lapic_mmio_write(struct vmm_vcpu *vcpu, u64 gpa, int len, const void *data);
 bool vmm_lapic_owns_gpa(struct vmm_vcpu *vcpu, u64 gpa);
