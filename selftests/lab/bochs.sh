@@ -10,7 +10,7 @@ bochs_command() {
 	bochs_config >"$dir/bochsrc"
 	if [ "$(cat "$LAB/bochs/kind")" = built ]; then
 		emulator_kind=bochs
-		emulator=("$LAB/bochs/bochs" -q -f bochsrc)
+		emulator=("$LAB/bochs${LAB_PROFILE:+-profile}/bochs" -q -f bochsrc)
 		return
 	fi
 	# Debian's has the debugger, which waits for a word, and needs a screen.

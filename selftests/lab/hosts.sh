@@ -56,7 +56,7 @@ host_check() {
 		command -v qemu-system-x86_64 >/dev/null || die "no QEMU here: run selftests/lab/fetch deps"
 		;;
 	vmx*)
-		"$LAB_SRC/fetch" bochs || die "no Bochs"
+		"$LAB_SRC/fetch" "bochs${LAB_PROFILE:+-profile}" || die "no Bochs"
 		;;
 	native)
 		if [ ! -r /dev/kvm ] || [ ! -w /dev/kvm ]; then
@@ -144,7 +144,8 @@ qemu_command() {
 	# Numbers drawn from the machine's own generator would make runs differ.
 	[ -z "$count" ] || cpu=$cpu,-rdrand,-rdseed
 	emulator=(qemu-system-x86_64)
-	if [ "$host" != native ] && [ -e "$LAB/tcg" ]; then
+	# A profile needs Debian's own, which has a disassembler built in.
+	if [ "$host" != native ] && [ -e "$LAB/tcg" ] && [ -z "${LAB_PROFILE-}" ]; then
 		emulator=("$LAB/tcg/qemu-system-x86_64" -L /usr/share/seabios -L /usr/share/qemu)
 	fi
 	if [ "$host" = native ]; then
