@@ -372,7 +372,8 @@ void guest_trap(struct frame *f)
 	guest.rip = f->rip;
 	guest.rflags = f->rflags;
 	guest.cr2 = cr2;
-	guest.count[f->vector & 255]++;
+	/* At once: several vCPUs may be taking the same. */
+	__atomic_fetch_add(&guest.count[f->vector & 255], 1, __ATOMIC_RELAXED);
 	if (f->vector == 1) {
 		asm volatile("mov %%dr6, %0" : "=r" (dr6));
 		guest.dr6 = dr6;
