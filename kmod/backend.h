@@ -169,6 +169,11 @@ struct vmm_backend {
 	void (*restore_host)(struct vmm_vcpu *vcpu);
 
 	/*
+	 * Host state that nothing changes while interrupts stay off: looked at once
+	 * before the run()s of such a stretch.
+	 */
+	void (*prepare)(struct vmm_vcpu *vcpu);
+	/*
 	 * Enter the guest once. Interrupts off; returns with them off and
 	 * vcpu->exit filled (event in delivery requeued, NMIs raised). The entry
 	 * itself is bracketed here, in noinstr code, by guest_state_enter_irqoff()
@@ -243,7 +248,7 @@ struct vmm_backend {
 	call(cpu_enable) call(cpu_disable) call(cpu_crash)				\
 	call(vcpu_create) call(vcpu_destroy) call(vcpu_reset)				\
 	call(vcpu_load) call(save_host) call(restore_host)				\
-	call(run)									\
+	call(prepare) call(run)								\
 	call(cache_reg) call(get_segment) call(set_segment) call(segment_base)		\
 	call(cpl) call(cs_db_l) call(get_dt) call(set_dt)				\
 	call(set_cr0) call(set_cr3) call(set_cr4) call(cr4_valid) call(set_efer)	\
@@ -258,7 +263,8 @@ struct vmm_backend {
 
 extern bool vmm_rebooting;			/* main.c: hardware is being switched off */
 extern struct vmm_backend vmm_backend;		/* the one in use, copied at load */
-DECLARE_STATIC_CALL(vmm_run, *vmm_backend.run);	/* its run */
+DECLARE_STATIC_CALL(vmm_prepare, *vmm_backend.prepare);	/* its prepare */
+DECLARE_STATIC_CALL(vmm_run, *vmm_backend.run);		/* its run */
 extern const struct vmm_backend vmx_backend, svm_backend;
 
 #endif /* VMM_BACKEND_H */

@@ -9,13 +9,11 @@
  */
 #include <linux/sched/stat.h>
 #include <linux/slab.h>
-#include <linux/sort.h>
 #include <linux/uaccess.h>
 #include <asm/cpufeature.h>
 #include <asm/processor.h>
 
 #include "vmm.h"
-#include "cpuid_lookup.h"
 #include "trace.h"
 
 #define BASIC_MAX	0x1f
@@ -108,9 +106,9 @@ static const struct feature_word {
 };
 
 /* What the module supports; written at load only. */
-static struct kvm_cpuid_entry2 supported[VMM_MAX_CPUID_ENTRIES];
+static struct kvm_cpuid_entry2 supported_entries[VMM_MAX_CPUID_ENTRIES];
 static u16 supported_order[VMM_MAX_CPUID_ENTRIES];
-static int nr_supported;
+static struct cpuid_set supported = { .entries = supported_entries, .order = supported_order };
 
 /* What the emulator adds for instructions the host's CPU does not know. */
 static const struct kvm_cpuid_entry2 emulated[] = {
@@ -147,32 +145,6 @@ static const struct feature_word *word_of(unsigned int feature)
 		if (words[i].word == feature / 32)
 			return &words[i];
 	return NULL;
-}
-
-/* ---- order --------------------------------------------------------------------- */
-
-static int by_function(const void *a, const void *b, const void *entries)
-{
-	const struct kvm_cpuid_entry2 *e = entries;
-	u16 i = *(const u16 *)a, j = *(const u16 *)b;
-
-	if (e[i].function != e[j].function)
-		return e[i].function < e[j].function ? -1 : 1;
-	return (int)i - (int)j;
-}
-
-static void sort_entries(const struct kvm_cpuid_entry2 *entries, u16 *order, int nent)
-{
-	int i;
-
-	for (i = 0; i < nent; i++)
-		order[i] = i;
-	sort_r(order, nent, sizeof(*order), by_function, NULL, entries);
-}
-
-static struct kvm_cpuid_entry2 *find(const struct vmm_cpuid *set, u32 function, u32 index)
-{
-	return cpuid_lookup(set->entries, set->order, set->nent, function, index);
 }
 
 /* ---- what is supported ----------------------------------------------------------- */
@@ -216,9 +188,9 @@ static struct kvm_cpuid_entry2 *add(u32 function, u32 index, bool indexed)
 	struct kvm_cpuid_entry2 *e;
 	int i;
 
-	if (WARN_ON_ONCE(nr_supported == ARRAY_SIZE(supported)))
-		return &supported[ARRAY_SIZE(supported) - 1];
-	e = &supported[nr_supported++];
+	if (WARN_ON_ONCE(supported.nent == ARRAY_SIZE(supported_entries)))
+		return &supported.entries[supported.nent - 1];
+	e = &supported.entries[supported.nent++];
 	memset(e, 0, sizeof(*e));
 	e->function = function;
 	e->index = index;
@@ -486,7 +458,7 @@ void vmm_cpuid_init(void)
 	u32 function, max;
 	int i;
 
-	nr_supported = 0;
+	supported.nent = 0;
 	read_components();
 
 	max = min_t(u32, cpuid_eax(0), BASIC_MAX);
@@ -506,9 +478,9 @@ void vmm_cpuid_init(void)
 	for (function = 0x80000001; function <= max; function++)
 		add_extended(function);
 
-	for (i = 0; i < nr_supported; i++)
-		follow_backend(&supported[i]);
-	sort_entries(supported, supported_order, nr_supported);
+	for (i = 0; i < supported.nent; i++)
+		follow_backend(&supported.entries[i]);
+	cpuid_sort(&supported);
 }
 
 /**
@@ -524,7 +496,7 @@ bool vmm_supported_has(unsigned int feature)
 
 	if (!w)
 		return false;
-	e = cpuid_lookup(supported, supported_order, nr_supported, w->function, w->index);
+	e = cpuid_lookup(&supported, w->function, w->index);
 	return e && *reg_of(e, w->reg) & BIT(feature & 31);
 }
 
@@ -553,8 +525,8 @@ static int check_padding(struct kvm_cpuid2 __user *user, u32 nent)
  */
 int vmm_cpuid_supported(struct kvm_cpuid2 __user *user, bool emulating)
 {
-	const struct kvm_cpuid_entry2 *entries = emulating ? emulated : supported;
-	u32 have = emulating ? ARRAY_SIZE(emulated) : nr_supported, nent;
+	const struct kvm_cpuid_entry2 *entries = emulating ? emulated : supported.entries;
+	u32 have = emulating ? ARRAY_SIZE(emulated) : supported.nent, nent;
 	int r;
 
 	if (get_user(nent, &user->nent))
@@ -586,7 +558,7 @@ int vmm_cpuid_supported(struct kvm_cpuid2 __user *user, bool emulating)
  */
 struct kvm_cpuid_entry2 *vmm_cpuid_find(struct vmm_vcpu *vcpu, u32 function, u32 index)
 {
-	return find(&vcpu->cpuid, function, index);
+	return cpuid_lookup(&vcpu->cpuid, function, index);
 }
 
 /**
@@ -614,11 +586,11 @@ static void set_bit_to(u32 *reg, u32 bit, bool on)
 	*reg = on ? *reg | bit : *reg & ~bit;
 }
 
-static void update_runtime(struct vmm_vcpu *vcpu, struct vmm_cpuid *set)
+static void update_runtime(struct vmm_vcpu *vcpu, struct cpuid_set *set)
 {
 	struct kvm_cpuid_entry2 *e;
 
-	e = find(set, 1, 0);
+	e = cpuid_lookup(set, 1, 0);
 	if (e) {
 		if (vmm_supported_xcr0)
 			set_bit_to(&e->ecx, F(OSXSAVE), vcpu->cr4 & X86_CR4_OSXSAVE);
@@ -628,13 +600,13 @@ static void update_runtime(struct vmm_vcpu *vcpu, struct vmm_cpuid *set)
 			set_bit_to(&e->ecx, F(MWAIT),
 				   vcpu->msr_misc_enable & MSR_IA32_MISC_ENABLE_MWAIT);
 	}
-	e = find(set, 7, 0);
+	e = cpuid_lookup(set, 7, 0);
 	if (e && vmm_supported_has(X86_FEATURE_PKU))
 		set_bit_to(&e->ecx, F(OSPKE), vcpu->cr4 & X86_CR4_PKE);
-	e = find(set, 0xd, 0);
+	e = cpuid_lookup(set, 0xd, 0);
 	if (e)
 		e->ebx = xsave_size(vcpu->xcr0, false);
-	e = find(set, 0xd, 1);
+	e = cpuid_lookup(set, 0xd, 1);
 	if (e && e->eax & (F(XSAVES) | F(XSAVEC)))
 		e->ebx = xsave_size(vcpu->xcr0 | vcpu->xss, true);
 }
@@ -768,7 +740,7 @@ void vmm_cpuid_update_runtime(struct vmm_vcpu *vcpu)
 }
 
 /* Entries and their order live in one allocation, freed through .entries. */
-static int alloc_set(struct vmm_cpuid *set, u32 nent)
+static int alloc_set(struct cpuid_set *set, u32 nent)
 {
 	memset(set, 0, sizeof(*set));
 	if (!nent)
@@ -782,7 +754,7 @@ static int alloc_set(struct vmm_cpuid *set, u32 nent)
 	return 0;
 }
 
-static int fetch_set(struct vmm_cpuid *set, struct kvm_cpuid_entry2 __user *user, bool v1)
+static int fetch_set(struct cpuid_set *set, struct kvm_cpuid_entry2 __user *user, bool v1)
 {
 	struct kvm_cpuid_entry __user *old = (struct kvm_cpuid_entry __user *)user;
 	int i;
@@ -802,7 +774,7 @@ static int fetch_set(struct vmm_cpuid *set, struct kvm_cpuid_entry2 __user *user
 	return 0;
 }
 
-static bool same_set(const struct vmm_cpuid *a, const struct vmm_cpuid *b)
+static bool same_set(const struct cpuid_set *a, const struct cpuid_set *b)
 {
 	int i;
 
@@ -834,7 +806,7 @@ static bool same_set(const struct vmm_cpuid *a, const struct vmm_cpuid *b)
 int vmm_cpuid_set(struct vmm_vcpu *vcpu, struct kvm_cpuid_entry2 __user *user, u32 nent, bool v1)
 {
 	struct kvm_cpuid_entry2 *e;
-	struct vmm_cpuid set;
+	struct cpuid_set set;
 	u32 linear;
 	int r, srcu;
 
@@ -846,10 +818,10 @@ int vmm_cpuid_set(struct vmm_vcpu *vcpu, struct kvm_cpuid_entry2 __user *user, u
 	r = fetch_set(&set, user, v1);
 	if (r)
 		goto out;
-	sort_entries(set.entries, set.order, set.nent);
+	cpuid_sort(&set);
 
 	r = -EINVAL;
-	e = find(&set, 0x80000008, 0);
+	e = cpuid_lookup(&set, 0x80000008, 0);
 	linear = e ? (e->eax >> 8) & 0xff : 0;
 	if (linear && linear != 48 && linear != 57)
 		goto out;
@@ -902,24 +874,56 @@ int vmm_cpuid_get(struct vmm_vcpu *vcpu, struct kvm_cpuid2 __user *user)
  */
 void vmm_cpuid(struct vmm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
-	const struct vmm_cpuid *set = &vcpu->cpuid;
+	const struct cpuid_set *set = &vcpu->cpuid;
 	u32 function = *eax, index = *ecx;
-	struct kvm_cpuid_entry2 *e = find(set, function, index);
+	struct kvm_cpuid_entry2 *e = cpuid_lookup(set, function, index);
 	bool found = e;
 
 	if (!e)
-		e = cpuid_absent(set->entries, set->order, set->nent, function, index);
+		e = cpuid_absent(set, function, index);
 	*eax = e ? e->eax : 0;
 	*ebx = e ? e->ebx : 0;
 	*ecx = e ? e->ecx : 0;
 	*edx = e ? e->edx : 0;
 	/* Past the last level of a topology, its level number and the APIC id still stand. */
 	if (!e && (function == 0xb || function == 0x1f)) {
-		e = find(set, function, 1);
+		e = cpuid_lookup(set, function, 1);
 		if (e) {
 			*ecx = index & 0xff;
 			*edx = e->edx;
 		}
 	}
 	trace_vmm_cpuid(function, index, *eax, *ebx, *ecx, *edx, found);
+}
+
+static noinline int handle_cpuid_slowly(struct vmm_vcpu *vcpu)
+{
+	u32 eax = vmm_reg(vcpu, VMM_RAX), ecx = vmm_reg(vcpu, VMM_RCX), ebx, edx;
+
+	vmm_cpuid(vcpu, &eax, &ebx, &ecx, &edx);
+	vmm_set_reg(vcpu, VMM_RAX, eax);
+	vmm_set_reg(vcpu, VMM_RBX, ebx);
+	vmm_set_reg(vcpu, VMM_RCX, ecx);
+	vmm_set_reg(vcpu, VMM_RDX, edx);
+	return vmm_skip_instruction(vcpu);
+}
+
+/**
+ * vmm_handle_cpuid() - exit handler of CPUID
+ * @vcpu: its thread; interrupts may be off
+ *
+ * Return: as an exit handler.
+ */
+int vmm_handle_cpuid(struct vmm_vcpu *vcpu)
+{
+	const struct kvm_cpuid_entry2 *e = cpuid_lookup(&vcpu->cpuid, vmm_reg(vcpu, VMM_RAX),
+							vmm_reg(vcpu, VMM_RCX));
+
+	if (unlikely(!e || trace_vmm_cpuid_enabled()))
+		return handle_cpuid_slowly(vcpu);
+	vmm_set_reg(vcpu, VMM_RAX, e->eax);
+	vmm_set_reg(vcpu, VMM_RBX, e->ebx);
+	vmm_set_reg(vcpu, VMM_RCX, e->ecx);
+	vmm_set_reg(vcpu, VMM_RDX, e->edx);
+	return vmm_skip_instruction(vcpu);
 }

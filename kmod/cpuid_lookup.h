@@ -14,36 +14,62 @@
 #define CPUID_EXTENDED_BASE	0x80000000u
 #define CPUID_GROUP_MASK	0xffffff00u
 
+/* Leaves in their buckets: those of a guest as a rule have one or two functions each. */
+#define CPUID_BUCKETS		64
+
+struct cpuid_set {
+	int nent;
+	struct kvm_cpuid_entry2 *entries;	/* in user space's order */
+	__u16 *order;				/* indices by bucket and, within, by position */
+	__u16 first[CPUID_BUCKETS + 1];		/* where in order a bucket begins */
+};
+
+/* The ranges begin at 0, at 40000000H and at 80000000H: 16 and 32 buckets on. */
+static inline unsigned int cpuid_bucket(__u32 function)
+{
+	return (function + (function >> 26)) % CPUID_BUCKETS;
+}
+
+/**
+ * cpuid_sort() - make a set ready for cpuid_lookup()
+ * @set: its entries; order has room for as many indices
+ */
+static inline void cpuid_sort(struct cpuid_set *set)
+{
+	__u16 next[CPUID_BUCKETS];
+	int i;
+
+	for (i = 0; i <= CPUID_BUCKETS; i++)
+		set->first[i] = 0;
+	for (i = 0; i < set->nent; i++)
+		set->first[cpuid_bucket(set->entries[i].function) + 1]++;
+	for (i = 0; i < CPUID_BUCKETS; i++) {
+		next[i] = set->first[i];
+		set->first[i + 1] += set->first[i];
+	}
+	for (i = 0; i < set->nent; i++)
+		set->order[next[cpuid_bucket(set->entries[i].function)]++] = i;
+}
+
 /**
  * cpuid_lookup() - find a leaf
- * @entries: in any order
- * @order: indices into @entries, sorted by function and, within, by position
- * @nent: how many of both
+ * @set: sorted
  * @function: EAX
  * @index: ECX; an entry without KVM_CPUID_FLAG_SIGNIFCANT_INDEX matches any
  *
  * Return: the first such entry, or NULL.
  */
-static inline struct kvm_cpuid_entry2 *cpuid_lookup(struct kvm_cpuid_entry2 *entries,
-						    const __u16 *order, int nent,
-						    __u32 function, __u32 index)
+static inline struct kvm_cpuid_entry2 *cpuid_lookup(const struct cpuid_set *set, __u32 function,
+						    __u32 index)
 {
-	int low = 0, high = nent;
+	unsigned int bucket = cpuid_bucket(function);
+	const __u16 *i = &set->order[set->first[bucket]], *end = &set->order[set->first[bucket + 1]];
 
-	while (low < high) {
-		int middle = low + (high - low) / 2;
+	for (; i < end; i++) {
+		struct kvm_cpuid_entry2 *e = &set->entries[*i];
 
-		if (entries[order[middle]].function < function)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < nent; low++) {
-		struct kvm_cpuid_entry2 *e = &entries[order[low]];
-
-		if (e->function != function)
-			break;
-		if (!(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) || e->index == index)
+		if (e->function == function &&
+		    (!(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) || e->index == index))
 			return e;
 	}
 	return NULL;
@@ -57,9 +83,7 @@ static inline int cpuid_vendor_is(const struct kvm_cpuid_entry2 *leaf0, __u32 eb
 
 /**
  * cpuid_absent() - which entry answers for a function that is not there
- * @entries: as for cpuid_lookup()
- * @order: likewise
- * @nent: likewise
+ * @set: sorted
  * @function: EAX
  * @index: ECX
  *
@@ -68,11 +92,10 @@ static inline int cpuid_vendor_is(const struct kvm_cpuid_entry2 *leaf0, __u32 eb
  *
  * Return: that entry, or NULL for zeros.
  */
-static inline struct kvm_cpuid_entry2 *cpuid_absent(struct kvm_cpuid_entry2 *entries,
-						    const __u16 *order, int nent,
-						    __u32 function, __u32 index)
+static inline struct kvm_cpuid_entry2 *cpuid_absent(const struct cpuid_set *set, __u32 function,
+						    __u32 index)
 {
-	struct kvm_cpuid_entry2 *basic = cpuid_lookup(entries, order, nent, 0, 0);
+	struct kvm_cpuid_entry2 *basic = cpuid_lookup(set, 0, 0);
 	struct kvm_cpuid_entry2 *range = basic;
 
 	if (!basic)
@@ -82,13 +105,13 @@ static inline struct kvm_cpuid_entry2 *cpuid_absent(struct kvm_cpuid_entry2 *ent
 	    cpuid_vendor_is(basic, 0x6f677948, 0x6e65476e, 0x656e6975))
 		return NULL;
 	if (function >= CPUID_EXTENDED_BASE)
-		range = cpuid_lookup(entries, order, nent, function & 0xf0000000u, 0);
+		range = cpuid_lookup(set, function & 0xf0000000u, 0);
 	else if (function >= CPUID_HYPERVISOR_BASE && function < CPUID_HYPERVISOR_BASE + 0x10000000u)
-		range = cpuid_lookup(entries, order, nent, function & CPUID_GROUP_MASK, 0);
+		range = cpuid_lookup(set, function & CPUID_GROUP_MASK, 0);
 	/* The function that says how far a range goes is in range by itself. */
 	if (range && function <= range->eax)
 		return NULL;
-	return cpuid_lookup(entries, order, nent, basic->eax, index);
+	return cpuid_lookup(set, basic->eax, index);
 }
 
 #endif /* VMM_CPUID_LOOKUP_H */

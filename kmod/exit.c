@@ -3,7 +3,7 @@
  * KVM_RUN: from user space into the guest and back. It reads top to bottom:
  * vmm_vcpu_run() finishes what user space owed us, loops over enter_guest() and
  * sleep_halted(), and tells user space why it ended. What each exit means is in
- * handlers.c.
+ * handlers.c; the most frequent are handled before interrupts go back on.
  */
 #include <linux/entry-kvm.h>
 #include <linux/hw_breakpoint.h>
@@ -18,6 +18,7 @@
 #include "ioctl.h"
 #include "trace.h"
 
+DEFINE_STATIC_CALL_NULL(vmm_prepare, *vmm_backend.prepare);
 DEFINE_STATIC_CALL_NULL(vmm_run, *vmm_backend.run);
 
 /* ---- before an entry ------------------------------------------------------------ */
@@ -110,11 +111,86 @@ static bool resume_work_overdue(struct vmm_vcpu *vcpu)
 	return time_after(jiffies, vcpu->resume_work_deadline);
 }
 
-/* ---- one entry --------------------------------------------------------------------- */
+/* ---- into the guest ---------------------------------------------------------------- */
+
+/* Is there anything that an entry must not put off? Interrupts off. */
+static __always_inline bool held_up(struct vmm_vcpu *vcpu)
+{
+	return unlikely(READ_ONCE(vcpu->requests) || (read_thread_flags() & THREAD_WORK));
+}
+
+/* ... after a quick exit, with which the guest may go on for as long as it likes. */
+static __always_inline bool loop_held_up(struct vmm_vcpu *vcpu)
+{
+	unsigned long flags = read_thread_flags();
+
+	if (unlikely(READ_ONCE(vcpu->requests)))
+		return true;
+	return unlikely(flags & (THREAD_WORK | _TIF_NOTIFY_RESUME)) &&
+	       ((flags & THREAD_WORK) || resume_work_overdue(vcpu));
+}
 
 /*
- * Enter the guest once and handle why it came back. SRCU is held on entry and on
- * return, but not while the guest runs.
+ * Run the guest until it exits for something that cannot be handled with interrupts
+ * off, or other work waits. A host interrupt ends it, too, so it holds up nobody. To
+ * others the vCPU is IN_GUEST all the while: what they wait for its leaving with takes
+ * an IPI, which comes when this is over.
+ *
+ * Return: what the handler of the last exit says; VMM_NOT_NOW: it is still to be called.
+ */
+static __always_inline int run_guest(struct vmm_vcpu *vcpu)
+{
+	unsigned int reason;
+	int r;
+
+	static_call(vmm_prepare)(vcpu);
+	for (;;) {
+		if (trace_vmm_entry_enabled())
+			trace_vmm_entry(vcpu->id, vmm_rip(vcpu));
+		vmm_flush_assert_entry(vcpu);
+
+		static_call(vmm_run)(vcpu);
+
+		reason = vcpu->exit.reason;
+		if (trace_vmm_exit_enabled())
+			trace_vmm_exit(vcpu->id, vmm_rip(vcpu), reason, vcpu->exit.hw_reason,
+				       vcpu->exit.qual);
+		if (WARN_ON_ONCE(reason >= VMM_NR_EXITS))
+			vcpu->exit.reason = reason = VMM_EXIT_UNKNOWN;
+		vcpu->stats.exits++;
+		vcpu->stats.exit_count[reason]++;
+		/* What the guest left in memory for the LAPIC is not read with interrupts off. */
+		if (unlikely(vcpu->pv_eoi_offered || vcpu->vapic))
+			return VMM_NOT_NOW;
+		r = vmm_handle_quickly(vcpu);
+		if (r != 1 || loop_held_up(vcpu) || unlikely(vcpu->eoi_exit_vector >= 0))
+			return r;
+		/* Somebody waits for it to leave, and another would not be heard. */
+		if (unlikely(READ_ONCE(vcpu->mode) != VMM_IN_GUEST))
+			return r;
+		/* An MSR's value was taken out of the CPU: it goes in again with save_host(). */
+		if (unlikely(!vcpu->host_saved))
+			return r;
+	}
+}
+
+/*
+ * The first entry since the vCPU was loaded, or since the host's state was restored.
+ * Preemption off. False: this CPU came up without entering VMX or SVM operation.
+ */
+static noinline bool prepare_cpu(struct vmm_vcpu *vcpu)
+{
+	if (!__this_cpu_read(vmm_hw_enabled))
+		return false;
+	vmm_mmu_load(vcpu);
+	vmm_backend.save_host(vcpu);
+	vcpu->host_saved = true;
+	return true;
+}
+
+/*
+ * Enter the guest and handle why it came back. SRCU is held on entry and on return, but
+ * not while the guest runs.
  *
  * Return: 1 to go on, 0 to user space with run filled in, or -errno.
  */
@@ -123,7 +199,6 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 {
 	struct vmm_vm *vm = vcpu->vm;
 	enum vmm_exit_reason reason;
-	unsigned long flags;
 	u64 start;
 	int r;
 
@@ -153,26 +228,18 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 	}
 
 	preempt_disable();
-	if (unlikely(!__this_cpu_read(vmm_hw_enabled))) {
-		/* This CPU came up without entering VMX or SVM operation. */
+	if (unlikely(!vcpu->host_saved) && !prepare_cpu(vcpu)) {
 		preempt_enable();
 		vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
 		vcpu->run->fail_entry.hardware_entry_failure_reason = 0;
 		vcpu->run->fail_entry.cpu = raw_smp_processor_id();
 		return 0;
 	}
-	if (unlikely(vcpu->mmu.loaded_root != vm->mmu.root_pa))
-		vmm_mmu_load(vcpu);
-	if (unlikely(!vcpu->host_saved)) {
-		vmm_backend.save_host(vcpu);
-		vcpu->host_saved = true;
-	}
 	local_irq_disable();
 	srcu_read_unlock(&vm->srcu, *srcu);
 	/* Whoever made a request before this sees IN_GUEST or we see the request. */
 	smp_store_mb(vcpu->mode, VMM_IN_GUEST);
-	flags = read_thread_flags();
-	if (unlikely(READ_ONCE(vcpu->requests) || (flags & THREAD_WORK) || vmm_rebooting)) {
+	if (held_up(vcpu) || unlikely(vmm_rebooting)) {
 		smp_store_mb(vcpu->mode, VMM_OUTSIDE_GUEST);
 		local_irq_enable();
 		preempt_enable();
@@ -184,20 +251,17 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 		return vmm_rebooting ? -EIO : 1;
 	}
 
-	if (trace_vmm_entry_enabled())
-		trace_vmm_entry(vcpu->id, vmm_rip(vcpu));
 	/* A context switch or a kernel_fpu_begin() since left the registers in memory. */
-	if (unlikely(flags & _TIF_NEED_FPU_LOAD))
+	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
 		switch_fpu_return();
 	if (vmm_uses_xstate(vcpu))
 		vmm_xstate_enter(vcpu);
 	if (unlikely(vcpu->db_loaded))
 		vmm_debug_enter(vcpu);
 	guest_timing_enter_irqoff();
-	vmm_flush_assert_entry(vcpu);
 	vcpu->launched_once = true;
 
-	static_call(vmm_run)(vcpu);
+	r = run_guest(vcpu);
 
 	start = rdtsc();
 	if (unlikely(vcpu->db_loaded || hw_breakpoint_active()))
@@ -205,7 +269,6 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 	if (vmm_uses_xstate(vcpu))
 		vmm_xstate_exit(vcpu);
 	smp_store_release(&vcpu->mode, VMM_OUTSIDE_GUEST);
-	vcpu->stats.exits++;
 	vcpu->between_insns = vcpu->exit.reason == VMM_EXIT_INTR;
 	if (vcpu->exit.reason == VMM_EXIT_INTR) {
 		/* That interrupt is taken here, on the guest's time; ours starts after it. */
@@ -222,13 +285,9 @@ static int enter_guest(struct vmm_vcpu *vcpu, int *srcu)
 		vmm_pv_eoi_sync_from(vcpu);
 	if (unlikely(vcpu->vapic))
 		vmm_vapic_sync_from(vcpu);
+	if (r != VMM_NOT_NOW)
+		return r;
 	reason = vcpu->exit.reason;
-	if (trace_vmm_exit_enabled())
-		trace_vmm_exit(vcpu->id, vmm_rip(vcpu), reason, vcpu->exit.hw_reason,
-			       vcpu->exit.qual);
-	if (WARN_ON_ONCE((unsigned int)reason >= VMM_NR_EXITS))
-		reason = VMM_EXIT_UNKNOWN;
-	vcpu->stats.exit_count[reason]++;
 	if (reason == VMM_EXIT_NONE || reason == VMM_EXIT_INTR)
 		return 1;
 	r = vmm_exit_handlers[reason](vcpu);

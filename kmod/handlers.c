@@ -86,18 +86,6 @@ int vmm_skip_or_gp(struct vmm_vcpu *vcpu, bool fault)
 
 /* ---- instructions --------------------------------------------------------------- */
 
-static int handle_cpuid(struct vmm_vcpu *vcpu)
-{
-	u32 eax = vmm_reg(vcpu, VMM_RAX), ecx = vmm_reg(vcpu, VMM_RCX), ebx, edx;
-
-	vmm_cpuid(vcpu, &eax, &ebx, &ecx, &edx);
-	vmm_set_reg(vcpu, VMM_RAX, eax);
-	vmm_set_reg(vcpu, VMM_RBX, ebx);
-	vmm_set_reg(vcpu, VMM_RCX, ecx);
-	vmm_set_reg(vcpu, VMM_RDX, edx);
-	return vmm_skip_instruction(vcpu);
-}
-
 static int handle_hlt(struct vmm_vcpu *vcpu)
 {
 	int r = vmm_skip_instruction(vcpu);
@@ -288,7 +276,8 @@ static int handle_memory(struct vmm_vcpu *vcpu)
 		return 0;
 	}
 	vcpu->stats.pf_mmio++;
-	return vmm_insn_mmio(vcpu, gpa, &r) ? r : vmm_emulate(vcpu, gpa, 0);
+	r = vmm_insn_mmio(vcpu, gpa);
+	return r == VMM_NOT_NOW ? vmm_emulate(vcpu, gpa, 0) : r;
 }
 
 static int handle_mmio(struct vmm_vcpu *vcpu)
@@ -299,7 +288,8 @@ static int handle_mmio(struct vmm_vcpu *vcpu)
 	if (vcpu->exit.in_delivery)
 		return vmm_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV);
 	vcpu->stats.pf_mmio++;
-	return vmm_insn_mmio(vcpu, gpa, &r) ? r : vmm_emulate(vcpu, gpa, 0);
+	r = vmm_insn_mmio(vcpu, gpa);
+	return r == VMM_NOT_NOW ? vmm_emulate(vcpu, gpa, 0) : r;
 }
 
 /* ---- events ---------------------------------------------------------------------------- */
@@ -421,7 +411,7 @@ int (*const vmm_exit_handlers[VMM_NR_EXITS])(struct vmm_vcpu *vcpu) = {
 	[VMM_EXIT_NMI_WINDOW]		= handle_nmi_window,
 	[VMM_EXIT_EXCEPTION]		= handle_exception,
 	[VMM_EXIT_TRIPLE_FAULT]		= handle_triple_fault,
-	[VMM_EXIT_CPUID]		= handle_cpuid,
+	[VMM_EXIT_CPUID]		= vmm_handle_cpuid,
 	[VMM_EXIT_HLT]			= handle_hlt,
 	[VMM_EXIT_PAUSE]		= handle_pause,
 	[VMM_EXIT_MONITOR]		= handle_mwait,
@@ -451,3 +441,74 @@ int (*const vmm_exit_handlers[VMM_NR_EXITS])(struct vmm_vcpu *vcpu) = {
 	[VMM_EXIT_FAIL_ENTRY]		= handle_fail_entry,
 	[VMM_EXIT_UNKNOWN]		= handle_unknown,
 };
+
+/* ---- with interrupts off ---------------------------------------------------------------- */
+
+/* Memory that is to be mapped has to be asked for, as a rule: that is no quick affair. */
+static bool memory_may_be_quick(struct vmm_vcpu *vcpu)
+{
+	u64 gfn = vcpu->exit.memory.gpa >> PAGE_SHIFT;
+
+	return ((vcpu->exit.memory.access & VMM_ACCESS_PRESENT) || *vmm_hole(vcpu, gfn) == gfn) &&
+	       !vcpu->exit.in_delivery && !trace_vmm_page_fault_enabled();
+}
+
+static noinline int memory_quickly(struct vmm_vcpu *vcpu)
+{
+	const u64 gpa = vcpu->exit.memory.gpa, gfn = gpa >> PAGE_SHIFT;
+	const u32 access = vcpu->exit.memory.access;
+	struct srcu_struct *srcu = &vcpu->vm->srcu;
+	int idx, r = VMM_FAULT_MMIO;
+
+	idx = srcu_read_lock(srcu);
+	if (unlikely(vmm_vcpu_find_slot(vcpu, gfn)))
+		r = vmm_mmu_fault_quickly(vcpu, gfn, access);
+	if (r == VMM_FAULT_RETRY) {
+		vcpu->stats.pf_fixed++;
+		r = 1;
+	} else if (r == VMM_FAULT_MMIO) {
+		/* Code that is not there to be read is the emulator's. */
+		pagefault_disable();
+		r = vmm_insn_mmio(vcpu, gpa);
+		pagefault_enable();
+		vcpu->stats.pf_mmio += r != VMM_NOT_NOW;
+	} else {
+		r = VMM_NOT_NOW;
+	}
+	srcu_read_unlock(srcu, idx);
+	vcpu->stats.pf_taken += r != VMM_NOT_NOW;
+	return r;
+}
+
+/**
+ * vmm_handle_quickly() - handle an exit before interrupts go back on, if that can be done
+ * @vcpu: its thread; interrupts off, SRCU not held, the guest's extended state loaded
+ *
+ * Nothing here waits, for a lock or for memory: what would is the table's.
+ *
+ * Return: as a handler; or VMM_NOT_NOW: nothing has happened, the exit is the table's.
+ */
+int vmm_handle_quickly(struct vmm_vcpu *vcpu)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		return VMM_NOT_NOW;	/* its spinlocks wait */
+	if (vcpu->exit.reason == VMM_EXIT_MEMORY)
+		return memory_may_be_quick(vcpu) ? memory_quickly(vcpu) : VMM_NOT_NOW;
+	/* Without its length, stepping over an instruction takes a look at it. */
+	if (!vcpu->exit.insn_len)
+		return VMM_NOT_NOW;
+	switch (vcpu->exit.reason) {
+	case VMM_EXIT_CPUID:
+		return vmm_handle_cpuid(vcpu);
+	case VMM_EXIT_RDMSR:
+		return vmm_rdmsr_quickly(vcpu);
+	case VMM_EXIT_WRMSR:
+		return vmm_wrmsr_quickly(vcpu);
+	case VMM_EXIT_HYPERCALL:
+		return vmm_hypercall_quickly(vcpu);
+	case VMM_EXIT_IO:
+		return vmm_pio_quickly(vcpu);
+	default:
+		return VMM_NOT_NOW;
+	}
+}

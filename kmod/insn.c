@@ -34,73 +34,58 @@ static const struct {
 	[VMM_EXIT_XSETBV]	= { 3, { 0x0f, 0x01, 0xd1 } },
 };
 
-/* The slot of @gpa; as a rule the one before. */
-static struct vmm_slot *slot_of(struct vmm_vcpu *vcpu, struct vmm_slot *before, u64 gpa)
-{
-	u64 gfn = gpa >> PAGE_SHIFT;
-
-	if (before && gfn - before->base_gfn < before->npages)
-		return before;
-	return vmm_vcpu_find_slot(vcpu, gfn);
-}
-
 /*
- * Where in user space the code at @gva lies, good to the end of its 4 KiB page. The CPU itself
- * has just fetched from there: rights, reserved bits and accessed flags have been seen to,
- * and nothing but the address is looked for. NULL when the tables do not (or no longer) map
- * it to memory.
- */
-static void __user *peek_code(struct vmm_vcpu *vcpu, u64 gva)
-{
-	unsigned int shift = vmm_cr4(vcpu) & X86_CR4_LA57 ? 48 : 39;
-	struct vmm_slot *slot = NULL;
-	u64 pte = vmm_cr3(vcpu), gpa;
-	u64 __user *p;
-
-	for (;; shift -= 9) {
-		gpa = (pte & PT_ADDR) + ((gva >> shift) & 511) * sizeof(pte);
-		slot = slot_of(vcpu, slot, gpa);
-		if (!slot)
-			return NULL;
-		p = (u64 __user *)(vmm_gfn_to_hva(slot, gpa >> PAGE_SHIFT) + offset_in_page(gpa));
-		if (!user_read_access_begin(p, sizeof(*p)))
-			return NULL;
-		unsafe_get_user(pte, p, fault);
-		user_read_access_end();
-		if (!(pte & PT_PRESENT))
-			return NULL;
-		if (shift == 12 || ((pte & PT_PS) && shift <= 30))
-			break;
-	}
-	gpa = (pte & PT_ADDR & ~(BIT_ULL(shift) - 1)) | (gva & (BIT_ULL(shift) - 1));
-	slot = slot_of(vcpu, slot, gpa);
-	if (!slot)
-		return NULL;
-	return (void __user *)(vmm_gfn_to_hva(slot, gpa >> PAGE_SHIFT) + offset_in_page(gpa));
-fault:
-	user_read_access_end();
-	return NULL;
-}
-
-/*
- * The bytes at RIP, as far as they lie in one page. The CPU has just executed them, so
- * rights and accessed bits need no look. Returns how many, 0 for none.
+ * The bytes at RIP, as far as they lie in one page. The CPU itself has just fetched
+ * them: rights, reserved bits and accessed flags have been seen to, and nothing but the
+ * address is looked for. Returns how many, 0 for none: not 64-bit code, near a page's
+ * end, or the tables do not (or no longer) map it to memory.
+ *
+ * The guest's tables and its code lie in one slot as a rule, two at most times: a slot is
+ * opened once for all that is read there one after the other.
  */
 static unsigned int fetch(struct vmm_vcpu *vcpu, u8 insn[16])
 {
-	u64 __user *p;
-	u64 word[2];
+	unsigned int shift = vmm_cr4(vcpu) & X86_CR4_LA57 ? 48 : 39;
+	u64 entry = vmm_cr3(vcpu), gva = vmm_rip(vcpu), gpa, offset, size, word[2];
+	struct vmm_slot *slot;
+	unsigned long hva;
+	bool code = false;
 
-	if (!vmm_64bit_mode(vcpu))
+	if (!vmm_64bit_mode(vcpu) || offset_in_page(gva) > PAGE_SIZE - 16)
 		return 0;
-	p = peek_code(vcpu, vmm_rip(vcpu));
-	/* Near a page's end is the decoder's, too. */
-	if (!p || offset_in_page(p) > PAGE_SIZE - 16)
+	gpa = (entry & PT_ADDR) + ((gva >> shift) & 511) * sizeof(entry);
+another_slot:
+	slot = vmm_vcpu_find_slot(vcpu, gpa >> PAGE_SHIFT);
+	if (!slot)
 		return 0;
-	if (!user_read_access_begin(p, 16))
+	hva = slot->userspace_addr;
+	size = slot->npages << PAGE_SHIFT;
+	if (!user_read_access_begin((void __user *)hva, size))
 		return 0;
-	unsafe_get_user(word[0], p, fault);
-	unsafe_get_user(word[1], p + 1, fault);
+	for (;;) {
+		offset = gpa - (slot->base_gfn << PAGE_SHIFT);
+		if (unlikely(offset >= size)) {
+			user_read_access_end();
+			goto another_slot;
+		}
+		offset = array_index_nospec(offset, size);
+		if (code)
+			break;
+		unsafe_get_user(entry, (u64 __user *)(hva + offset), fault);
+		if (!(entry & PT_PRESENT))
+			goto fault;
+		code = shift == 12 || ((entry & PT_PS) && shift <= 30);
+		if (code) {
+			gpa = (entry & PT_ADDR & ~(BIT_ULL(shift) - 1)) |
+			      (gva & (BIT_ULL(shift) - 1));
+		} else {
+			shift -= 9;
+			gpa = (entry & PT_ADDR) + ((gva >> shift) & 511) * sizeof(entry);
+		}
+	}
+	/* Slots end with a page, and the code ends before. */
+	unsafe_get_user(word[0], (u64 __user *)(hva + offset), fault);
+	unsafe_get_user(word[1], (u64 __user *)(hva + offset + 8), fault);
 	user_read_access_end();
 	memcpy(insn, word, 16);
 	return INSN_MAX;
@@ -338,48 +323,51 @@ static bool fits(struct vmm_vcpu *vcpu, u64 gpa, const struct mov *mov)
 
 /**
  * vmm_insn_mmio() - do a MOV that touched a device
- * @vcpu: vCPU thread, SRCU held, after a memory exit with no event in delivery
+ * @vcpu: vCPU thread, SRCU held, after a memory exit with no event in delivery; where
+ * interrupts are off, page faults are, too
  * @gpa: guest-physical address of the access
- * @result: what the exit's handler returns
  *
  * The exit has translated the operand and checked its rights. The instruction is read
  * again, and another vCPU may have changed it meanwhile: it is done only if it is an
  * access of the same kind to the same address.
  *
- * Return: true with *@result; false: the emulator's, nothing has happened.
+ * Return: as an exit handler; VMM_NOT_NOW: nothing has happened, it is the emulator's, or
+ * needs interrupts on.
  */
-bool vmm_insn_mmio(struct vmm_vcpu *vcpu, u64 gpa, int *result)
+int vmm_insn_mmio(struct vmm_vcpu *vcpu, u64 gpa)
 {
 	struct vmm_emulation *em = vcpu->emulation;
 	struct mov mov;
 	u8 insn[16];
 	u64 data = 0;
-	bool unanswered;
+	int r, unanswered;
 
 	if (vcpu->exit.memory.access & (VMM_ACCESS_GUEST_PT | VMM_ACCESS_EXEC) ||
 	    vmm_rflags(vcpu) & X86_EFLAGS_TF || !fetch(vcpu, insn) ||
 	    !decode_mov(vcpu, insn, &mov) || !fits(vcpu, gpa, &mov))
-		return false;
-	vcpu->stats.insn_emulation++;
-	vcpu->stats.mmio_exits++;
-	vcpu->exit.insn_len = mov.len;
+		return VMM_NOT_NOW;
 	if (mov.store) {
 		data = mov.value;
 		unanswered = vmm_bus_write(vcpu, VMM_BUS_MMIO, gpa, mov.size, &data);
+	} else {
+		unanswered = vmm_bus_read(vcpu, VMM_BUS_MMIO, gpa, mov.size, &data);
+	}
+	if (unlikely(unanswered == -EAGAIN))
+		return VMM_NOT_NOW;
+	vcpu->exit.insn_len = mov.len;
+	vcpu->stats.insn_emulation++;
+	vcpu->stats.mmio_exits++;
+	if (mov.store) {
 		/* The store is done; that a device in user space sees it is all that may be left. */
-		*result = vmm_skip_instruction(vcpu);
-		if (unanswered && *result > 0)
-			*result = vmm_fill_mmio_exit(vcpu, gpa, mov.size, &data);
-		return true;
+		r = vmm_skip_instruction(vcpu);
+		return unanswered && r > 0 ? vmm_fill_mmio_exit(vcpu, gpa, mov.size, &data) : r;
 	}
 	em->mov_reg = mov.reg;
 	em->mov_size = mov.size;
-	if (!vmm_bus_read(vcpu, VMM_BUS_MMIO, gpa, mov.size, &data)) {
-		load_register(vcpu, data);
-		*result = vmm_skip_instruction(vcpu);
-	} else {
+	if (unanswered) {
 		vmm_complete_with(vcpu, complete_load);
-		*result = vmm_fill_mmio_exit(vcpu, gpa, mov.size, NULL);
+		return vmm_fill_mmio_exit(vcpu, gpa, mov.size, NULL);
 	}
-	return true;
+	load_register(vcpu, data);
+	return vmm_skip_instruction(vcpu);
 }

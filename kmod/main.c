@@ -251,6 +251,7 @@ static int choose_backend(void)
 		return -EINVAL;
 	}
 	vmm_backend = vmx ? vmx_backend : svm_backend;
+	static_call_update(vmm_prepare, vmm_backend.prepare);
 	static_call_update(vmm_run, vmm_backend.run);
 	return 0;
 }

@@ -322,37 +322,49 @@ struct vmm_slot *vmm_find_slot(struct vmm_vm *vm, u64 gfn)
 	return slots->slot[array_index_nospec(i, slots->count)];
 }
 
+static noinline struct vmm_slot *find_and_remember(struct vmm_vcpu *vcpu, u64 gfn)
+{
+	u64 generation = slots_read(vcpu->vm)->generation;
+	struct vmm_slot **last = vcpu->last_slots, *slot;
+
+	/* Should there be new slots by now, what is remembered of them counts for old and goes. */
+	slot = vmm_find_slot(vcpu->vm, gfn);
+	if (vcpu->slots_generation != generation) {
+		vcpu->slots_generation = generation;
+		last[0] = last[1] = NULL;
+		memset(vcpu->holes, 0xff, sizeof(vcpu->holes));
+	}
+	if (slot) {
+		last[1] = last[0];
+		last[0] = slot;
+	} else {
+		*vmm_hole(vcpu, gfn) = gfn;
+	}
+	return slot;
+}
+
 /**
  * vmm_vcpu_find_slot() - vmm_find_slot(), remembering what was found last: two slots (a large
- * guest has code below 4 GiB and page tables above), and a frame in none, as a device's is.
+ * guest has code below 4 GiB and page tables above), and frames in none, as devices' are.
  * @vcpu: own thread, SRCU held
  * @gfn: guest frame
  */
 struct vmm_slot *vmm_vcpu_find_slot(struct vmm_vcpu *vcpu, u64 gfn)
 {
-	u64 generation = slots_read(vcpu->vm)->generation;
-	struct vmm_slot **last = vcpu->last_slots, *slot;
+	struct vmm_slot *slot;
 
 	/* A slot of another generation may be freed: it must not be looked into. */
-	if (unlikely(vcpu->slots_generation != generation)) {
-		vcpu->slots_generation = generation;
-		last[0] = last[1] = NULL;
-		vcpu->hole_gfn = ~0ull;
-	}
-	if (last[0] && gfn - last[0]->base_gfn < last[0]->npages)
-		return last[0];
-	if (last[1] && gfn - last[1]->base_gfn < last[1]->npages)
-		return last[1];
-	if (gfn == vcpu->hole_gfn)
+	if (unlikely(vcpu->slots_generation != slots_read(vcpu->vm)->generation))
+		return find_and_remember(vcpu, gfn);
+	if (*vmm_hole(vcpu, gfn) == gfn)
 		return NULL;
-	slot = vmm_find_slot(vcpu->vm, gfn);
-	if (slot) {
-		last[1] = last[0];
-		last[0] = slot;
-	} else {
-		vcpu->hole_gfn = gfn;
-	}
-	return slot;
+	slot = vcpu->last_slots[0];
+	if (slot && gfn - slot->base_gfn < slot->npages)
+		return slot;
+	slot = vcpu->last_slots[1];
+	if (slot && gfn - slot->base_gfn < slot->npages)
+		return slot;
+	return find_and_remember(vcpu, gfn);
 }
 
 /* ---- the door ------------------------------------------------------------ */

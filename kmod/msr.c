@@ -135,14 +135,10 @@ static bool memory_type_valid(u8 type)
 	return type < 8 && BIT(type) & 0x73;	/* UC WC WT WP WB */
 }
 
+/* Eight types, a byte each: 0, 1 and 4 to 7, so bit 1 comes only with bit 2 (SDM 12.12.2). */
 static bool pat_valid(u64 pat)
 {
-	int i;
-
-	for (i = 0; i < 8; i++, pat >>= 8)
-		if ((pat & 0xff) > 7 || !(BIT(pat & 0xff) & 0xf3))
-			return false;
-	return true;
+	return !(pat & 0xf8f8f8f8f8f8f8f8) && !((pat & 0x0202020202020202) << 1 & ~pat);
 }
 
 static bool mtrr_valid(struct vmm_vcpu *vcpu, u32 index, u64 data)
@@ -315,7 +311,7 @@ static bool spec_ctrl_valid(u64 data)
 	return valid;
 }
 
-static int set_spec_ctrl(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
+static noinline int set_spec_ctrl(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 {
 	if (!exists(vcpu, msr) || !spec_ctrl_valid(msr->data) ||
 	    vmm_backend.set_msr(vcpu, msr))
@@ -331,7 +327,8 @@ static int set_spec_ctrl(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 	return 0;
 }
 
-static int get_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
+/* Those of which there are many: of memory types, and of machine-check banks. */
+static noinline int get_banked(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 {
 	u64 *slot = mtrr_slot(vcpu, msr->index);
 
@@ -346,6 +343,30 @@ static int get_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 		msr->data = *slot;
 		return !(vcpu->mcg_cap & MCG_CMCI_P) && !msr->host;
 	}
+	return constant_msr(msr->index, &msr->data) ? 0 : VMM_MSR_UNKNOWN;
+}
+
+static noinline int set_banked(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
+{
+	u64 *slot = mtrr_slot(vcpu, msr->index);
+
+	if (slot) {
+		if (!mtrr_valid(vcpu, msr->index, msr->data))
+			return 1;
+		*slot = msr->data;
+		return 0;
+	}
+	slot = mce_slot(vcpu, msr->index);
+	if (slot)
+		return set_mce_bank(vcpu, msr, slot);
+	slot = mce_ctl2_slot(vcpu, msr->index);
+	if (slot)
+		return set_mce_ctl2(vcpu, msr, slot);
+	return write_ignored(msr->index) ? 0 : VMM_MSR_UNKNOWN;
+}
+
+static int get_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
+{
 	switch (msr->index) {
 	case MSR_IA32_TSC:
 		msr->data = vmm_guest_tsc(vcpu, rdtsc());
@@ -419,25 +440,13 @@ static int get_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 		msr->data = vcpu->osvw_status;
 		return 0;
 	}
-	return constant_msr(msr->index, &msr->data) ? 0 : VMM_MSR_UNKNOWN;
+	return get_banked(vcpu, msr);
 }
 
 static int set_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 {
-	u64 *slot = mtrr_slot(vcpu, msr->index), data = msr->data;
+	u64 data = msr->data;
 
-	if (slot) {
-		if (!mtrr_valid(vcpu, msr->index, data))
-			return 1;
-		*slot = data;
-		return 0;
-	}
-	slot = mce_slot(vcpu, msr->index);
-	if (slot)
-		return set_mce_bank(vcpu, msr, slot);
-	slot = mce_ctl2_slot(vcpu, msr->index);
-	if (slot)
-		return set_mce_ctl2(vcpu, msr, slot);
 	switch (msr->index) {
 	case MSR_IA32_TSC:
 		vmm_guest_tsc_write(vcpu, data, msr->host);
@@ -534,7 +543,7 @@ static int set_shared(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 		vcpu->osvw_status = data;
 		return 0;
 	}
-	return write_ignored(msr->index) ? 0 : VMM_MSR_UNKNOWN;
+	return set_banked(vcpu, msr);
 }
 
 static bool holds_address(u32 index)
@@ -613,16 +622,16 @@ int vmm_msr_set(struct vmm_vcpu *vcpu, struct vmm_msr *msr)
 {
 	int r;
 
-	if (holds_address(msr->index) && !canonical(vcpu, msr->data))
-		return 1;
 	if ((msr->index >= 0x800 && msr->index <= 0x8ff) || msr->index == MSR_IA32_TSC_DEADLINE) {
 		r = vcpu->lapic ? vmm_lapic_msr_write(vcpu, msr->index, msr->data) : 1;
 	} else if (vmm_pv_msr(msr->index)) {
 		r = vmm_pv_msr_set(vcpu, msr);
 	} else {
 		r = set_shared(vcpu, msr);
+		/* Those that hold an address are the backends'. */
 		if (r == VMM_MSR_UNKNOWN)
-			r = vmm_backend.set_msr(vcpu, msr);
+			r = holds_address(msr->index) && !canonical(vcpu, msr->data) ?
+			    1 : vmm_backend.set_msr(vcpu, msr);
 	}
 	return r == 0 ? 0 : unknown_msr(msr, true, r);
 }

@@ -208,6 +208,31 @@ static int failed(struct vmm_vcpu *vcpu, const struct vmm_msr *msr, bool write, 
 
 /* ---- the instructions ------------------------------------------------------------------ */
 
+/* @allowed: by the filter */
+static int finish_rdmsr(struct vmm_vcpu *vcpu, bool allowed)
+{
+	struct vmm_msr msr = { .index = vmm_reg(vcpu, VMM_RCX) };
+	int r = allowed ? vmm_msr_get(vcpu, &msr) : MSR_FILTERED;
+
+	trace_vmm_msr(vcpu->id, false, msr.index, msr.data, r);
+	if (unlikely(r))
+		return failed(vcpu, &msr, false, r);
+	set_edx_eax(vcpu, msr.data);
+	return vmm_skip_instruction(vcpu);
+}
+
+static int finish_wrmsr(struct vmm_vcpu *vcpu, bool allowed)
+{
+	struct vmm_msr msr = {
+		.index = vmm_reg(vcpu, VMM_RCX),
+		.data = (u32)vmm_reg(vcpu, VMM_RAX) | (u64)vmm_reg(vcpu, VMM_RDX) << 32,
+	};
+	int r = allowed ? vmm_msr_set(vcpu, &msr) : MSR_FILTERED;
+
+	trace_vmm_msr(vcpu->id, true, msr.index, msr.data, r);
+	return likely(!r) ? vmm_skip_instruction(vcpu) : failed(vcpu, &msr, true, r);
+}
+
 /**
  * vmm_rdmsr() - RDMSR; the CPU has checked the privilege level
  * @vcpu: vCPU thread, SRCU held, RIP at the instruction, its length in vcpu->exit
@@ -216,14 +241,7 @@ static int failed(struct vmm_vcpu *vcpu, const struct vmm_msr *msr, bool write, 
  */
 int vmm_rdmsr(struct vmm_vcpu *vcpu)
 {
-	struct vmm_msr msr = { .index = vmm_reg(vcpu, VMM_RCX) };
-	int r = vmm_msr_allowed(vcpu, msr.index, false) ? vmm_msr_get(vcpu, &msr) : MSR_FILTERED;
-
-	trace_vmm_msr(vcpu->id, false, msr.index, msr.data, r);
-	if (unlikely(r))
-		return failed(vcpu, &msr, false, r);
-	set_edx_eax(vcpu, msr.data);
-	return vmm_skip_instruction(vcpu);
+	return finish_rdmsr(vcpu, vmm_msr_allowed(vcpu, vmm_reg(vcpu, VMM_RCX), false));
 }
 
 /**
@@ -234,12 +252,55 @@ int vmm_rdmsr(struct vmm_vcpu *vcpu)
  */
 int vmm_wrmsr(struct vmm_vcpu *vcpu)
 {
-	struct vmm_msr msr = {
-		.index = vmm_reg(vcpu, VMM_RCX),
-		.data = (u32)vmm_reg(vcpu, VMM_RAX) | (u64)vmm_reg(vcpu, VMM_RDX) << 32,
-	};
-	int r = vmm_msr_allowed(vcpu, msr.index, true) ? vmm_msr_set(vcpu, &msr) : MSR_FILTERED;
+	return finish_wrmsr(vcpu, vmm_msr_allowed(vcpu, vmm_reg(vcpu, VMM_RCX), true));
+}
 
-	trace_vmm_msr(vcpu->id, true, msr.index, msr.data, r);
-	return likely(!r) ? vmm_skip_instruction(vcpu) : failed(vcpu, &msr, true, r);
+/* ---- with interrupts off -------------------------------------------------------------- */
+
+/* Setting some registers waits for a lock, touches memory of the guest, or takes long. */
+static bool write_may_wait(struct vmm_vcpu *vcpu, u32 index)
+{
+	switch (index) {
+	case MSR_IA32_TSC:
+	case MSR_IA32_TSC_ADJUST:
+	case MSR_EFER:
+	case MSR_IA32_APICBASE:
+		return true;
+	/* May change what exits, which asks the filter. */
+	case MSR_IA32_SPEC_CTRL:
+		return true;
+	case 0x800 ... 0x8ff:
+		return vmm_lapic_write_waits(vcpu, (index - 0x800) << 4);
+	default:
+		return vmm_pv_msr(index);
+	}
+}
+
+/**
+ * vmm_rdmsr_quickly() - RDMSR with interrupts off
+ * @vcpu: its thread, SRCU not held, RIP at the instruction, its length in vcpu->exit
+ *
+ * With a filter it is the handler's: the filter is read under SRCU.
+ *
+ * Return: as vmm_handle_quickly().
+ */
+int vmm_rdmsr_quickly(struct vmm_vcpu *vcpu)
+{
+	if (unlikely(rcu_access_pointer(vcpu->vm->msr_filter)))
+		return VMM_NOT_NOW;
+	return finish_rdmsr(vcpu, true);
+}
+
+/**
+ * vmm_wrmsr_quickly() - WRMSR with interrupts off
+ * @vcpu: as for vmm_rdmsr_quickly()
+ *
+ * Return: as vmm_handle_quickly().
+ */
+int vmm_wrmsr_quickly(struct vmm_vcpu *vcpu)
+{
+	if (unlikely(rcu_access_pointer(vcpu->vm->msr_filter)) ||
+	    write_may_wait(vcpu, vmm_reg(vcpu, VMM_RCX)))
+		return VMM_NOT_NOW;
+	return finish_wrmsr(vcpu, true);
 }

@@ -114,6 +114,7 @@ static int complete_in(struct vmm_vcpu *vcpu)
 /* No device here answered: user space's. @value is what it is to see. */
 static noinline int pio_to_user(struct vmm_vcpu *vcpu, u16 port, u8 size, u32 value, bool in)
 {
+	vcpu->stats.io_exits++;
 	memcpy(vcpu->pio_data, &value, sizeof(value));
 	vcpu->emulation->pio.size = size;
 	/*
@@ -140,17 +141,40 @@ static noinline int pio_to_user(struct vmm_vcpu *vcpu, u16 port, u8 size, u32 va
  * @size: 1, 2 or 4 bytes
  * @in: IN
  *
- * Return: as an exit handler.
+ * Return: as an exit handler; with interrupts off as vmm_handle_quickly().
  */
 int vmm_pio(struct vmm_vcpu *vcpu, u16 port, u8 size, bool in)
 {
 	u32 value = in ? 0 : vmm_reg(vcpu, VMM_RAX) & GENMASK(size * 8 - 1, 0);
+	int r = in ? vmm_bus_read(vcpu, VMM_BUS_PIO, port, size, &value)
+		   : vmm_bus_write(vcpu, VMM_BUS_PIO, port, size, &value);
 
+	if (r)
+		return r == -EAGAIN ? VMM_NOT_NOW : pio_to_user(vcpu, port, size, value, in);
 	vcpu->stats.io_exits++;
-	if (in ? vmm_bus_read(vcpu, VMM_BUS_PIO, port, size, &value)
-	       : vmm_bus_write(vcpu, VMM_BUS_PIO, port, size, &value))
-		return pio_to_user(vcpu, port, size, value, in);
 	if (in)
 		load_accumulator(vcpu, value, size);
 	return vmm_skip_instruction(vcpu);
+}
+
+/**
+ * vmm_pio_quickly() - IN or OUT with interrupts off
+ * @vcpu: its thread, SRCU not held, RIP at the instruction, its length in vcpu->exit
+ *
+ * Return: as vmm_handle_quickly(): string instructions, and ports whose device may wait
+ * or take long, are the handler's.
+ */
+int vmm_pio_quickly(struct vmm_vcpu *vcpu)
+{
+	const struct vmm_exit *e = &vcpu->exit;
+	struct srcu_struct *srcu = &vcpu->vm->srcu;
+	int idx, r;
+
+	/* Any number of resampling irqfds may wait for an interrupt that ends at the PIC. */
+	if (e->io.string || !list_empty(&vcpu->vm->irqchip.resamplers))
+		return VMM_NOT_NOW;
+	idx = srcu_read_lock(srcu);
+	r = vmm_pio(vcpu, e->io.port, e->io.size, e->io.in);
+	srcu_read_unlock(srcu, idx);
+	return r;
 }

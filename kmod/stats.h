@@ -19,7 +19,10 @@ struct vmm_vcpu_stats {
 	u64 pf_taken, pf_fixed, pf_mmio, tlb_flush, pv_tlb_flush, preemption_reported;
 	u64 async_pf_told, async_pf_halted;
 	u64 req_event, directed_yield_attempted, directed_yield_successful;
-	/* Exit profile: number and time by normalised reason (time in host TSC ticks). */
+	/*
+	 * Exit profile: number and time by normalised reason (time in host TSC ticks). Those
+	 * handled with interrupts off are counted only.
+	 */
 	u64 exit_count[VMM_NR_EXITS];
 	u64 exit_ticks[VMM_NR_EXITS];
 };

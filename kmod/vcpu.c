@@ -75,8 +75,10 @@ void vmm_vcpu_kick(struct vmm_vcpu *vcpu)
  * @req: the request
  *
  * Only vCPUs in guest mode are interrupted, all of them before the first is waited
- * for. The wait is as short as an exit: a vCPU on its way out has interrupts off, needs
- * no lock, and leaves VMM_EXITING_GUEST behind whoever sent it there.
+ * for. The wait is as short as an exit: a vCPU on its way out has interrupts off, and
+ * leaves VMM_EXITING_GUEST behind whoever sent it there. It may still be in
+ * vmm_handle_quickly(), so the caller must hold no lock of an interrupt controller or
+ * another device; mmu->lock is only tried there.
  */
 void vmm_request_all(struct vmm_vm *vm, enum vmm_request req)
 {

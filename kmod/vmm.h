@@ -34,6 +34,7 @@
 
 #include "compat.h"
 #include "backend.h"
+#include "cpuid_lookup.h"
 #include "stats.h"
 #include "mmu/mmu.h"
 #include "irq/irq.h"
@@ -51,6 +52,7 @@
 				 KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_USE_SW_BP | \
 				 KVM_GUESTDBG_INJECT_BP | KVM_GUESTDBG_INJECT_DB | \
 				 KVM_GUESTDBG_BLOCKIRQ)
+#define VMM_HOLES		8		/* a power of two */
 #define VMM_USER_MEM_SLOTS	32764		/* as KVM: SHRT_MAX less its three private ones */
 
 typedef u64 gpa_t;
@@ -121,12 +123,6 @@ struct vmm_interrupt {
 struct vmm_io_completion {
 	unsigned long rip;	/* where the vCPU was: moved meanwhile, it owes nothing more */
 	int (*complete)(struct vmm_vcpu *vcpu);	/* NULL: nothing pending */
-};
-
-struct vmm_cpuid {
-	int nent;
-	struct kvm_cpuid_entry2 *entries;	/* in user space's order */
-	u16 *order;				/* indices sorted by function; same allocation */
 };
 
 /* Feature answers that hot or scattered code wants without a CPUID walk. */
@@ -241,13 +237,13 @@ struct vmm_vcpu {
 	struct vmm_async_pf *async_pf;		/* para/async_pf.c's */
 	bool pv_enforced;			/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
 
-	struct vmm_cpuid cpuid;			/* [v] as set by KVM_SET_CPUID2 */
+	struct cpuid_set cpuid;			/* [v] as set by KVM_SET_CPUID2 */
 	struct vmm_guest_caps caps;		/* [v] derived from it */
 	struct vmm_lapic *lapic;		/* NULL without in-module irqchip */
 	struct vmm_mmu_vcpu mmu;		/* mmu/ */
 	struct vmm_vcpu_stats stats;		/* [v] counters; read racily by the stats fd */
 	struct vmm_slot *last_slots[2];		/* [v] lookup cache, good for slots_generation only */
-	u64 hole_gfn;				/* [v] a frame in no slot; likewise */
+	u64 holes[VMM_HOLES];			/* [v] frames in no slot; likewise */
 	u64 slots_generation;
 };
 
@@ -417,6 +413,12 @@ static inline bool vmm_guest_owns_debug(const struct vmm_vcpu *vcpu)
 	return (vcpu->db_loaded & VMM_DB_OPEN) && !vcpu->guest_debug;
 }
 
+/* Where vmm_vcpu_find_slot() remembers a frame in no slot: pages of devices, far from each other. */
+static inline u64 *vmm_hole(struct vmm_vcpu *vcpu, u64 gfn)
+{
+	return &vcpu->holes[(gfn ^ gfn >> 9) % VMM_HOLES];
+}
+
 /* CR0, CR3 and CR4 as the guest sees them. */
 static inline unsigned long vmm_cr0(struct vmm_vcpu *vcpu)
 {
@@ -533,13 +535,15 @@ int vmm_halt(struct vmm_vcpu *vcpu);	/* the guest executed HLT (RIP already past
  * where the CPU gives none), clear the interrupt shadow, raise #DB when RFLAGS.TF
  * asks for it. Returns 1 (go on), or what a handler returns to reach user space.
  */
+#define VMM_NOT_NOW		2	/* beside what handlers return: it needs interrupts on */
+int vmm_handle_quickly(struct vmm_vcpu *vcpu);
 int vmm_skip_instruction(struct vmm_vcpu *vcpu);
 int vmm_skip_or_gp(struct vmm_vcpu *vcpu, bool fault);
 
 /* Length of the instruction at RIP in bytes, by decoding it; 0 when it cannot be read. (emulate.c) */
 unsigned int vmm_insn_length(struct vmm_vcpu *vcpu);	/* insn.c: the quick ones */
 bool vmm_insn_mov_cr(struct vmm_vcpu *vcpu, bool write);
-bool vmm_insn_mmio(struct vmm_vcpu *vcpu, u64 gpa, int *result);
+int vmm_insn_mmio(struct vmm_vcpu *vcpu, u64 gpa);
 int vmm_decode_length(struct vmm_vcpu *vcpu);
 
 /*
@@ -556,6 +560,7 @@ int vmm_task_switch(struct vmm_vcpu *vcpu);	/* task_switch.c */
 void vmm_emulation_destroy(struct vmm_vcpu *vcpu);
 /* IN/OUT from an exit that gave all operands (no string): same returns. */
 int vmm_pio(struct vmm_vcpu *vcpu, u16 port, u8 size, bool in);
+int vmm_pio_quickly(struct vmm_vcpu *vcpu);
 
 int vmm_internal_error(struct vmm_vcpu *vcpu, u32 suberror);	/* fills run; returns 0 */
 
@@ -566,6 +571,7 @@ int vmm_cpuid_supported(struct kvm_cpuid2 __user *user, bool emulated);
 int vmm_cpuid_set(struct vmm_vcpu *vcpu, struct kvm_cpuid_entry2 __user *entries, u32 nent, bool v1);
 int vmm_cpuid_get(struct vmm_vcpu *vcpu, struct kvm_cpuid2 __user *user);
 /* In-out EAX..EDX, as the instruction; applies the out-of-range rules of SDM CPUID. */
+int vmm_handle_cpuid(struct vmm_vcpu *vcpu);
 void vmm_cpuid(struct vmm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 struct kvm_cpuid_entry2 *vmm_cpuid_find(struct vmm_vcpu *vcpu, u32 function, u32 index);
 bool vmm_guest_has(struct vmm_vcpu *vcpu, unsigned int feature);
@@ -582,6 +588,8 @@ struct vmm_msr {
 
 /* msr_exit.c: the guest's RDMSR and WRMSR, as exit handlers; SRCU held */
 int vmm_rdmsr(struct vmm_vcpu *vcpu);
+int vmm_rdmsr_quickly(struct vmm_vcpu *vcpu);
+int vmm_wrmsr_quickly(struct vmm_vcpu *vcpu);
 int vmm_wrmsr(struct vmm_vcpu *vcpu);
 bool vmm_msr_allowed(struct vmm_vcpu *vcpu, u32 index, bool write);	/* by user space's filter */
 void vmm_msr_filter_free(struct vmm_vm *vm);
@@ -652,6 +660,7 @@ bool vmm_pv_msr(u32 index);			/* one of ours below */
 int vmm_pv_msr_get(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
 int vmm_pv_msr_set(struct vmm_vcpu *vcpu, struct vmm_msr *msr);
 int vmm_hypercall(struct vmm_vcpu *vcpu);	/* exit handler */
+int vmm_hypercall_quickly(struct vmm_vcpu *vcpu);
 void vmm_pv_eoi_reset(struct vmm_vcpu *vcpu);
 int vmm_pv_eoi_create(struct vmm_vcpu *vcpu);
 void vmm_pv_eoi_destroy(struct vmm_vcpu *vcpu);

@@ -11,6 +11,9 @@
 /* Bounds the memory user space can pin with ioeventfds. */
 #define BUS_MAX_RANGES	65536
 
+/* So many devices at one address are not asked with interrupts off. */
+#define BUS_MANY_RANGES	64
+
 struct bus_range {
 	u64 addr;
 	u32 len;		/* 0: any access that starts at addr */
@@ -162,6 +165,8 @@ static __always_inline int ask(struct vmm_vcpu *vcpu, const struct bus_range *r,
 
 	if (!dev)
 		return -EOPNOTSUPP;
+	if (unlikely(dev->ops->may_wait) && irqs_disabled())
+		return -EAGAIN;
 	if (write)
 		return dev->ops->write ? dev->ops->write(vcpu, dev, addr, len, data) : -EOPNOTSUPP;
 	return dev->ops->read ? dev->ops->read(vcpu, dev, addr, len, data) : -EOPNOTSUPP;
@@ -199,9 +204,17 @@ static __always_inline int bus_access(struct vmm_vcpu *vcpu, enum vmm_bus bus, u
 
 	if (!b)
 		return -EOPNOTSUPP;
+	if (unlikely(b->overlaps) && b->count > BUS_MANY_RANGES && irqs_disabled())
+		return -EAGAIN;
 	if (hint < b->count && !b->overlaps && range_takes(&b->range[hint], addr, len))
 		return ask(vcpu, &b->range[hint], addr, len, data, write);
 	return search(vcpu, b, bus, addr, len, data, write);
+}
+
+static __always_inline bool lapics_page(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr)
+{
+	return bus == VMM_BUS_MMIO && !((addr ^ vcpu->apic_base) >> PAGE_SHIFT) &&
+	       vmm_lapic_owns_gpa(vcpu, addr);
 }
 
 /**
@@ -212,11 +225,12 @@ static __always_inline int bus_access(struct vmm_vcpu *vcpu, enum vmm_bus bus, u
  * @len: bytes, 1..8
  * @data: where they go, little endian; zeroed
  *
- * Return: 0, or -EOPNOTSUPP when nobody answers.
+ * Return: 0; -EOPNOTSUPP when nobody answers; -EAGAIN with interrupts off when the device
+ * may wait.
  */
 int vmm_bus_read(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len, void *data)
 {
-	if (bus == VMM_BUS_MMIO && vmm_lapic_owns_gpa(vcpu, addr)) {
+	if (lapics_page(vcpu, bus, addr)) {
 		vmm_lapic_mmio_read(vcpu, addr, len, data);
 		return 0;
 	}
@@ -231,11 +245,14 @@ int vmm_bus_read(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len, voi
  * @len: bytes, 1..8; 0 and @data NULL on VMM_BUS_FAST_MMIO
  * @data: the bytes, little endian
  *
- * Return: 0, or -EOPNOTSUPP when nobody answers.
+ * Return: 0; -EOPNOTSUPP when nobody answers; -EAGAIN with interrupts off when the device
+ * may wait.
  */
 int vmm_bus_write(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len, const void *data)
 {
-	if (bus == VMM_BUS_MMIO && vmm_lapic_owns_gpa(vcpu, addr)) {
+	if (lapics_page(vcpu, bus, addr)) {
+		if (unlikely(vmm_lapic_write_waits(vcpu, offset_in_page(addr))) && irqs_disabled())
+			return -EAGAIN;
 		vmm_lapic_mmio_write(vcpu, addr, len, data);
 		return 0;
 	}

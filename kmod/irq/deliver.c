@@ -107,6 +107,34 @@ static struct vmm_apic_map *map_build(struct vmm_vm *vm)
 	return map;
 }
 
+/* A message to more vCPUs than these is not delivered with interrupts off. */
+#define MANY_VCPUS	64
+
+/**
+ * vmm_lapic_write_waits() - may a write to a LAPIC's register wait, or take long?
+ * @vcpu: whose LAPIC
+ * @offset: of the register in its page
+ *
+ * Return: true where it changes who answers to an address, speaks to many vCPUs, or ends
+ * an interrupt that any number of resampling irqfds wait for.
+ */
+bool vmm_lapic_write_waits(struct vmm_vcpu *vcpu, u32 offset)
+{
+	switch (offset) {
+	case APIC_ID:
+	case APIC_LDR:
+	case APIC_DFR:
+	case APIC_SPIV:
+		return true;
+	case APIC_ICR:
+		return READ_ONCE(vcpu->vm->online_vcpus) > MANY_VCPUS;
+	case APIC_EOI:
+		return !list_empty(&vcpu->vm->irqchip.resamplers);
+	default:
+		return false;
+	}
+}
+
 /**
  * vmm_apic_map_rebuild() - a LAPIC's mode, id, LDR, DFR or enable bit changed
  * @vm: the VM; may sleep

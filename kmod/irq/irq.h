@@ -78,6 +78,7 @@ struct vmm_iodev_ops {
 	int (*read)(struct vmm_vcpu *vcpu, struct vmm_iodev *dev, u64 addr, int len, void *data);
 	int (*write)(struct vmm_vcpu *vcpu, struct vmm_iodev *dev, u64 addr, int len, const void *data);
 	void (*destroy)(struct vmm_iodev *dev);
+	bool may_wait;	/* not to be called with interrupts off */
 };
 
 struct vmm_iodev {
@@ -88,7 +89,10 @@ struct vmm_iodev {
 int vmm_bus_add(struct vmm_vm *vm, enum vmm_bus bus, u64 addr, u32 len, struct vmm_iodev *dev);
 void vmm_bus_remove(struct vmm_vm *vm, enum vmm_bus bus, struct vmm_iodev *dev);
 void vmm_bus_destroy(struct vmm_vm *vm);
-/* SRCU held. 0, or -EOPNOTSUPP: nobody there, go to user space. LAPIC's page is tried first on MMIO. */
+/*
+ * SRCU held. 0; -EOPNOTSUPP: nobody there, go to user space; -EAGAIN: not with interrupts off.
+ * LAPIC's page is tried first on MMIO.
+ */
 int vmm_bus_read(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len, void *data);
 int vmm_bus_write(struct vmm_vcpu *vcpu, enum vmm_bus bus, u64 addr, int len, const void *data);
 
@@ -152,6 +156,7 @@ void vmm_lapic_cpuid_changed(struct vmm_vcpu *vcpu);
 void vmm_lapic_mmio_read(struct vmm_vcpu *vcpu, u64 gpa, int len, void *data);
 void vmm_lapic_mmio_write(struct vmm_vcpu *vcpu, u64 gpa, int len, const void *data);
 bool vmm_lapic_owns_gpa(struct vmm_vcpu *vcpu, u64 gpa);
+bool vmm_lapic_write_waits(struct vmm_vcpu *vcpu, u32 offset);	/* not with interrupts off */
 /* x2APIC MSRs 800H..8FFH and IA32_TSC_DEADLINE: 0, or 1 for #GP. */
 int vmm_lapic_msr_read(struct vmm_vcpu *vcpu, u32 msr, u64 *data);
 int vmm_lapic_msr_write(struct vmm_vcpu *vcpu, u32 msr, u64 data);

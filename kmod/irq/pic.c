@@ -58,7 +58,8 @@ static void pic_kick(struct vmm_pic *pic)
 	}
 }
 
-static void pic_unlock(struct vmm_pic *pic, unsigned long flags)
+/* Something to tell: who is to hear of it takes locks of his own. */
+static void unlock_and_tell(struct vmm_pic *pic, unsigned long flags)
 	__releases(&pic->lock)
 {
 	unsigned long acked = pic->acked, unmasked = pic->unmasked;
@@ -76,6 +77,15 @@ static void pic_unlock(struct vmm_pic *pic, unsigned long flags)
 		vmm_notify_unmasked(pic->vm, pin >> 3, pin & 7);
 	for_each_set_bit(pin, &acked, VMM_PIC_PINS)
 		vmm_notify_acked(pic->vm, pin >> 3, pin & 7);
+}
+
+static void pic_unlock(struct vmm_pic *pic, unsigned long flags)
+	__releases(&pic->lock)
+{
+	if (pic->raised || pic->acked || pic->unmasked)
+		unlock_and_tell(pic, flags);
+	else
+		raw_spin_unlock_irqrestore(&pic->lock, flags);
 }
 
 static bool is_slave(const struct vmm_pic *pic, const struct kvm_pic_state *s)

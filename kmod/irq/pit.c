@@ -401,11 +401,13 @@ static int speaker_write(struct vmm_vcpu *vcpu, struct vmm_iodev *dev, u64 addr,
 static const struct vmm_iodev_ops pit_ops = {
 	.read = pit_read,
 	.write = pit_write,
+	.may_wait = true,
 };
 
 static const struct vmm_iodev_ops speaker_ops = {
 	.read = speaker_read,
 	.write = speaker_write,
+	.may_wait = true,
 };
 
 /* ---- state and life ------------------------------------------------------ */

@@ -21,8 +21,11 @@ struct fault {
  * Is the mapping all right already, or would be if write-protection for the dirty log
  * were lifted? Then the host need not be asked: what it allowed is in the entry, and
  * would not be there any more had it changed its mind.
+ *
+ * With interrupts off the lock is not waited for: who holds it may be waiting for all
+ * vCPUs to leave the guest.
  */
-static bool fault_fast(struct vmm_vm *vm, const struct fault *f)
+static bool fault_fast(struct vmm_vm *vm, const struct fault *f, bool irqs_off)
 {
 	struct vmm_mmu *mmu = &vm->mmu;
 	u32 rights = (f->write ? VMM_PT_WRITE : 0) | (f->exec ? VMM_PT_EXEC : 0);
@@ -30,7 +33,10 @@ static bool fault_fast(struct vmm_vm *vm, const struct fault *f)
 	u64 *entry;
 	int level;
 
-	read_lock(&mmu->lock);
+	if (!irqs_off)
+		read_lock(&mmu->lock);
+	else if (!read_trylock(&mmu->lock))
+		return false;
 	entry = vmm_pt_lookup(&mmu->pt, f->gfn, &level);
 	if (entry) {
 		fixed = vmm_pt_permits(&mmu->pt, pt_read(entry), rights);
@@ -145,7 +151,7 @@ static int fault_serve(struct vmm_vcpu *vcpu, u64 gpa, u32 access, enum fault_pa
 	if (!f.slot || (f.write && (f.slot->flags & KVM_MEM_READONLY)))
 		return VMM_FAULT_MMIO;
 
-	if ((access & VMM_ACCESS_PRESENT) && fault_fast(vm, &f))
+	if ((access & VMM_ACCESS_PRESENT) && fault_fast(vm, &f, false))
 		return VMM_FAULT_RETRY;
 
 	r = vmm_mmu_topup(vcpu);
@@ -202,6 +208,29 @@ int vmm_mmu_fault(struct vmm_vcpu *vcpu, u64 gpa, u32 access)
 	if (slot && vmm_async_pf_start(vcpu, gpa, vmm_gfn_to_hva(slot, gpa >> PAGE_SHIFT), access))
 		return VMM_FAULT_RETRY;
 	return fault_serve(vcpu, gpa, access, FAULT_WAIT);
+}
+
+/**
+ * vmm_mmu_fault_quickly() - vmm_mmu_fault() with interrupts off, where there is memory
+ * @vcpu: own thread; vm->srcu held for reading
+ * @gfn: guest frame, in a slot
+ * @access: VMM_ACCESS_*
+ *
+ * Return: VMM_FAULT_RETRY as vmm_mmu_fault(), which -EAGAIN leaves it to.
+ */
+int vmm_mmu_fault_quickly(struct vmm_vcpu *vcpu, u64 gfn, u32 access)
+{
+	const struct fault f = {
+		.slot = vmm_vcpu_find_slot(vcpu, gfn),
+		.gfn = gfn,
+		.write = access & VMM_ACCESS_WRITE,
+		.exec = access & VMM_ACCESS_EXEC,
+	};
+
+	if (!(access & VMM_ACCESS_PRESENT) || (f.write && (f.slot->flags & KVM_MEM_READONLY)) ||
+	    !fault_fast(vcpu->vm, &f, true))
+		return -EAGAIN;
+	return VMM_FAULT_RETRY;
 }
 
 /**

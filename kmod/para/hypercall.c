@@ -111,7 +111,7 @@ static bool offered(struct vmm_vcpu *vcpu, unsigned long nr)
 
 /**
  * vmm_hypercall() - exit handler of VMCALL and VMMCALL
- * @vcpu: its thread, SRCU held
+ * @vcpu: its thread, SRCU held; but see vmm_hypercall_quickly()
  *
  * Only the guest's kernel may call. Calls that belong to features the guest was not
  * told of answer -KVM_ENOSYS like unknown ones.
@@ -171,4 +171,24 @@ int vmm_hypercall(struct vmm_vcpu *vcpu)
 	}
 	vmm_set_reg(vcpu, VMM_RAX, wide ? result : (u32)result);
 	return vmm_skip_instruction(vcpu);
+}
+
+/**
+ * vmm_hypercall_quickly() - VMCALL or VMMCALL with interrupts off
+ * @vcpu: its thread, SRCU not held
+ *
+ * Not the calls that yield to another thread or touch memory of the guest.
+ *
+ * Return: as vmm_handle_quickly().
+ */
+int vmm_hypercall_quickly(struct vmm_vcpu *vcpu)
+{
+	switch ((u32)vmm_reg(vcpu, VMM_RAX)) {
+	case KVM_HC_KICK_CPU:
+	case KVM_HC_SCHED_YIELD:
+	case KVM_HC_CLOCK_PAIRING:
+		return VMM_NOT_NOW;
+	default:
+		return vmm_hypercall(vcpu);
+	}
 }

@@ -76,7 +76,7 @@ SYM_FUNC_START(svm_enter)
 	vmload	%rax
 
 	/* The guest may have left return addresses of its own for our RETs. */
-	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT
+	FILL_RSB X86_FEATURE_RSB_VMEXIT
 
 	testl	$(SVM_ENTRY_LOAD_SPEC_CTRL | SVM_ENTRY_READ_SPEC_CTRL), ENTRY_FLAGS(%rsi)
 	jz	3f

@@ -609,6 +609,18 @@ static void svm_store_guest(struct svm_vcpu *svm)
 	vmcb->clean = CLEAN_ALL & ~(CLEAN_TPR | CLEAN_CR2);
 }
 
+void svm_prepare(struct vmm_vcpu *vcpu)
+{
+	struct svm_cpu *c = this_cpu_ptr(&svm_cpus);
+
+	/*
+	 * modify_ldt() in another thread of this process gives the process a new LDT
+	 * by IPI and frees the old one: the image must not bring that one back.
+	 */
+	if (unlikely(c->host_ldt | current_ldt()))
+		save_host_image(to_svm(vcpu), c);
+}
+
 void svm_run(struct vmm_vcpu *vcpu)
 {
 	struct svm_cpu *c = this_cpu_ptr(&svm_cpus);
@@ -622,12 +634,6 @@ void svm_run(struct vmm_vcpu *vcpu)
 		svm_step_for_nmi(svm);
 	if (svm->asid_generation != c->asid_generation)
 		svm_new_asid(svm, c);
-	/*
-	 * modify_ldt() in another thread of this process gives the process a new LDT
-	 * by IPI and frees the old one: the image must not bring that one back.
-	 */
-	if (unlikely(c->host_ldt | current_ldt()))
-		save_host_image(svm, c);
 	/* With SSBD off on both sides there is nothing to switch. */
 	ssbd = vmm_backend.caps.virt_ssbd &&
 	       (vcpu->virt_spec_ctrl || test_thread_flag(TIF_SSBD));

@@ -165,7 +165,7 @@ static void deactivate_here(void *data)
 	if (this_cpu_read(vmx_current) == vmx)
 		this_cpu_write(vmx_current, NULL);
 	vmx_vmclear(vmx->vmcs_pa);
-	vmx->launched = false;
+	vmx->enter_flags = 0;
 	/* After VMCLEAR: a crash in between must still find it listed. */
 	list_del(&vmx->loaded_link);
 	/* The remote CPU that waits may take vmcs_cpu as permission to use the link. */

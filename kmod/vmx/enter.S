@@ -98,8 +98,7 @@ SYM_INNER_LABEL(vmx_exit_point, SYM_L_GLOBAL)
 	 * there, and with IBRS the guest's indirect branches stay in force until
 	 * the host's value is written.
 	 */
-	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
-			   X86_FEATURE_RSB_VMEXIT_LITE
+	FILL_RSB X86_FEATURE_RSB_VMEXIT, X86_FEATURE_RSB_VMEXIT_LITE
 
 	ALTERNATIVE "jmp .Lhost_spec_set", "", X86_FEATURE_MSR_SPEC_CTRL
 	mov	FRAME_FLAGS(%rsp), %rsi

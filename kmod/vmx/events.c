@@ -234,9 +234,12 @@ void vmx_set_nmi_mask(struct vmm_vcpu *vcpu, bool masked)
 
 /* ---- TPR shadow (SDM 30.1) -------------------------------------------------- */
 
-#define VTPR	0x80
-
-static void set_tpr_threshold(struct vmx_vcpu *vmx, u8 threshold)
+/**
+ * vmx_set_tpr_threshold() - exit when the guest's TPR falls below
+ * @vmx: uses the TPR shadow
+ * @threshold: class of a vector, 0..15; 0: never
+ */
+void vmx_set_tpr_threshold(struct vmx_vcpu *vmx, u8 threshold)
 {
 	if (vmx->tpr_threshold == threshold)
 		return;
@@ -257,31 +260,5 @@ void vmx_update_cr8_intercept(struct vmm_vcpu *vcpu, int tpr, int irr)
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
 	if (vmx->cpu_based & CPU_BASED_TPR_SHADOW)
-		set_tpr_threshold(vmx, irr < 0 || irr >> 4 > tpr ? 0 : irr >> 4);
-}
-
-/**
- * vmx_tpr_to_cpu() - before an entry: the LAPIC's TPR becomes what the guest's CR8 reads
- * @vmx: uses the TPR shadow
- */
-void vmx_tpr_to_cpu(struct vmx_vcpu *vmx)
-{
-	u8 tpr = vmm_get_cr8(&vmx->vcpu);
-
-	vmx->virtual_apic[VTPR] = tpr << 4;
-	/* The threshold must not be above it at entry (SDM 27.2.1.1). */
-	if (unlikely(vmx->tpr_threshold > tpr))
-		set_tpr_threshold(vmx, 0);
-}
-
-/**
- * vmx_tpr_from_cpu() - after an exit: tell the LAPIC what the guest moved to CR8
- * @vmx: uses the TPR shadow
- */
-void vmx_tpr_from_cpu(struct vmx_vcpu *vmx)
-{
-	u8 tpr = vmx->virtual_apic[VTPR] >> 4;
-
-	if (unlikely(tpr != vmm_get_cr8(&vmx->vcpu)))
-		vmm_lapic_set_tpr(&vmx->vcpu, tpr);
+		vmx_set_tpr_threshold(vmx, irr < 0 || irr >> 4 > tpr ? 0 : irr >> 4);
 }

@@ -3,6 +3,7 @@
  * From VMX exit reasons (SDM appendix C) to the common ones. Nothing is decided
  * here beyond what the fields mean (SDM 28.2).
  */
+#include "guest_state.h"
 #include "vmx/vmx.h"
 
 /* Exits that an instruction causes: its length is valid (SDM 28.2.5). */
@@ -33,11 +34,17 @@ static const u8 instruction_exits[] = {
 	[VMX_REASON_SEAMCALL ... VMX_REASON_TDCALL] = VMM_EXIT_UD,
 };
 
+/* Nearly all of these end with the step over the instruction. */
+static void instruction(struct vmm_vcpu *vcpu)
+{
+	vcpu->exit.insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+	vmx_cache_insn(vcpu);
+}
+
 /* Exits that can come in the middle of an event's delivery (SDM 28.2.4). */
 #define MAY_INTERRUPT_DELIVERY						\
 	(BIT_ULL(EXIT_REASON_EXCEPTION_NMI) | BIT_ULL(EXIT_REASON_TRIPLE_FAULT) | \
-	 BIT_ULL(EXIT_REASON_TASK_SWITCH) | BIT_ULL(EXIT_REASON_EPT_VIOLATION) | \
-	 BIT_ULL(EXIT_REASON_EPT_MISCONFIG))
+	 BIT_ULL(EXIT_REASON_TASK_SWITCH) | BIT_ULL(EXIT_REASON_EPT_MISCONFIG))
 
 static void control_register(struct vmm_exit *e)
 {
@@ -111,12 +118,16 @@ static void exception(struct vmx_vcpu *vmx, struct vmm_exit *e, u32 info)
 {
 	u32 type = info & INTR_INFO_INTR_TYPE_MASK;
 
+	/* A host handler has run, or does now, with whatever it reads. */
 	if (type == INTR_TYPE_NMI_INTR) {
 		e->reason = VMM_EXIT_NMI;
+		vmx->vcpu.l1d_unclean = true;
 		return;
 	}
 	if (type == INTR_TYPE_HARD_EXCEPTION && (info & INTR_INFO_VECTOR_MASK) == X86_TRAP_MC) {
 		e->reason = VMM_EXIT_MCE;
+		host_machine_check();
+		vmx->vcpu.l1d_unclean = true;
 		return;
 	}
 	e->reason = VMM_EXIT_EXCEPTION;
@@ -158,8 +169,7 @@ static void task_switch(struct vmm_exit *e, u32 vectoring)
  * What SDM 28.2.3 and 28.2.4 leave to software: an event cut short in delivery, and
  * an IRET that had already lifted NMI blocking when it faulted.
  */
-static void events_under_way(struct vmx_vcpu *vmx, struct vmm_exit *e, u16 basic, u32 intr_info,
-			     u32 vectoring)
+static void events_under_way(struct vmx_vcpu *vmx, struct vmm_exit *e, u16 basic, u32 vectoring)
 {
 	bool unblocked = false;
 
@@ -171,37 +181,30 @@ static void events_under_way(struct vmx_vcpu *vmx, struct vmm_exit *e, u16 basic
 		return;
 	}
 	if (basic == EXIT_REASON_EXCEPTION_NMI)
-		unblocked = (intr_info & INTR_INFO_UNBLOCK_NMI) &&
-			    (intr_info & INTR_INFO_VECTOR_MASK) != X86_TRAP_DF;
+		unblocked = (vmx->intr_info & INTR_INFO_UNBLOCK_NMI) &&
+			    (vmx->intr_info & INTR_INFO_VECTOR_MASK) != X86_TRAP_DF;
 	else if (basic == EXIT_REASON_EPT_VIOLATION)
 		unblocked = e->qual & INTR_INFO_UNBLOCK_NMI;
 	if (unblocked)
 		vmx_set_nmi_mask(&vmx->vcpu, true);
 }
 
-/**
- * vmx_normalise() - fill vcpu->exit after a VM exit that came out of the guest
- * @vmx: interrupts off
- * @reason: VM_EXIT_REASON
- * @intr_info: VM_EXIT_INTR_INFO, read only for exceptions and NMIs
- */
-void vmx_normalise(struct vmx_vcpu *vmx, u32 reason, u32 intr_info)
+static void memory_exit(struct vmx_vcpu *vmx)
+{
+	u32 vectoring = vmcs_read(IDT_VECTORING_INFO_FIELD);
+	struct vmm_exit *e = &vmx->vcpu.exit;
+
+	e->qual = vmcs_read(EXIT_QUALIFICATION);
+	ept_violation(e);
+	if (unlikely(vectoring & INTR_INFO_VALID_MASK || e->qual & INTR_INFO_UNBLOCK_NMI))
+		events_under_way(vmx, e, EXIT_REASON_EPT_VIOLATION, vectoring);
+}
+
+static noinline void other_exit(struct vmx_vcpu *vmx, u16 basic)
 {
 	struct vmm_exit *e = &vmx->vcpu.exit;
-	u16 basic = reason;
 	u32 vectoring = 0;
 
-	e->hw_reason = reason;
-	e->insn_len = 0;
-	e->in_delivery = false;
-	e->qual = 0;
-	vmx->event_insn_len = 0;
-
-	if (basic < ARRAY_SIZE(instruction_exits) && instruction_exits[basic]) {
-		e->reason = instruction_exits[basic];
-		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
-		return;
-	}
 	if (basic < 64 && (BIT_ULL(basic) & MAY_INTERRUPT_DELIVERY))
 		vectoring = vmcs_read(IDT_VECTORING_INFO_FIELD);
 
@@ -237,26 +240,19 @@ void vmx_normalise(struct vmx_vcpu *vmx, u32 reason, u32 intr_info)
 	e->qual = vmcs_read(EXIT_QUALIFICATION);
 	switch (basic) {
 	case EXIT_REASON_CR_ACCESS:
-		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+		instruction(&vmx->vcpu);
 		control_register(e);
 		return;
 	case EXIT_REASON_DR_ACCESS:
-		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+		instruction(&vmx->vcpu);
 		debug_register(e);
 		return;
-	case EXIT_REASON_IO_INSTRUCTION:
-		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
-		port_io(e);
-		return;
 	case EXIT_REASON_INVLPG:
-		e->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+		instruction(&vmx->vcpu);
 		e->reason = VMM_EXIT_INVLPG;
 		return;
 	case EXIT_REASON_EXCEPTION_NMI:
-		exception(vmx, e, intr_info);
-		break;
-	case EXIT_REASON_EPT_VIOLATION:
-		ept_violation(e);
+		exception(vmx, e, vmx->intr_info);
 		break;
 	case EXIT_REASON_TASK_SWITCH:
 		task_switch(e, vectoring);
@@ -269,5 +265,35 @@ void vmx_normalise(struct vmx_vcpu *vmx, u32 reason, u32 intr_info)
 		e->reason = VMM_EXIT_UNKNOWN;
 		break;
 	}
-	events_under_way(vmx, e, basic, intr_info, vectoring);
+	events_under_way(vmx, e, basic, vectoring);
+}
+
+/**
+ * vmx_normalise() - fill vcpu->exit after a VM exit that came out of the guest
+ * @vmx: interrupts off
+ * @reason: VM_EXIT_REASON
+ */
+void vmx_normalise(struct vmx_vcpu *vmx, u32 reason)
+{
+	struct vmm_exit *e = &vmx->vcpu.exit;
+	u16 basic = reason;
+
+	e->hw_reason = reason;
+	e->insn_len = 0;
+	e->in_delivery = false;
+	e->qual = 0;
+	vmx->event_insn_len = 0;
+
+	if (basic < ARRAY_SIZE(instruction_exits) && instruction_exits[basic]) {
+		e->reason = instruction_exits[basic];
+		instruction(&vmx->vcpu);
+	} else if (basic == EXIT_REASON_IO_INSTRUCTION) {
+		e->qual = vmcs_read(EXIT_QUALIFICATION);
+		port_io(e);
+		instruction(&vmx->vcpu);
+	} else if (basic == EXIT_REASON_EPT_VIOLATION) {
+		memory_exit(vmx);
+	} else {
+		other_exit(vmx, basic);
+	}
 }

@@ -17,12 +17,32 @@
 			 X86_CR4_OSXMMEXCPT | X86_CR4_PGE | X86_CR4_TSD | X86_CR4_FSGSBASE)
 
 /**
- * vmx_cache_reg() - fetch a register from the VMCS into the vCPU
- * @vcpu: loaded
- * @reg: VMM_RSP, VMM_RIP, VMM_RFLAGS or VMM_REG_CR0, CR3, CR4, SHADOW, CS_L; all
- * others are there already
+ * vmx_cache_insn() - where the instruction is, and what may end with it: a shadow, a single step
+ * @vcpu: after an exit, with none of these changed since: RIP, RFLAGS, shadow
  */
-void vmx_cache_reg(struct vmm_vcpu *vcpu, int reg)
+void vmx_cache_insn(struct vmm_vcpu *vcpu)
+{
+	vcpu->regs[VMM_RIP] = vmcs_read(GUEST_RIP);
+	vcpu->regs[VMM_RFLAGS] = vmcs_read(GUEST_RFLAGS);
+	vcpu->shadow = 0;
+	if (unlikely(vmcs_read(GUEST_INTERRUPTIBILITY_INFO) &
+		     (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)))
+		vcpu->shadow = vmx_get_shadow(vcpu);
+	vcpu->avail |= BIT(VMM_RIP) | BIT(VMM_RFLAGS) | BIT(VMM_REG_SHADOW);
+}
+
+/* What it takes to find the instruction in memory. */
+static void cache_translation(struct vmm_vcpu *vcpu)
+{
+	unsigned long owned = vcpu->cr4_guest_owned;
+
+	vcpu->cr3 = vmcs_read(GUEST_CR3);
+	vcpu->cr4 = (vcpu->cr4 & ~owned) | (vmcs_read(GUEST_CR4) & owned);
+	vcpu->cs_l = vmcs_read(GUEST_CS_AR_BYTES) & VMX_AR_L_MASK;
+	vcpu->avail |= BIT(VMM_REG_CR3) | BIT(VMM_REG_CR4) | BIT(VMM_REG_CS_L);
+}
+
+static noinline void cache_one(struct vmm_vcpu *vcpu, int reg)
 {
 	unsigned long owned;
 
@@ -50,11 +70,34 @@ void vmx_cache_reg(struct vmm_vcpu *vcpu, int reg)
 	case VMM_REG_SHADOW:
 		vcpu->shadow = vmx_get_shadow(vcpu);
 		break;
-	case VMM_REG_CS_L:
-		vcpu->cs_l = vmcs_read(GUEST_CS_AR_BYTES) & VMX_AR_L_MASK;
-		break;
 	}
 	vcpu->avail |= BIT(reg);
+}
+
+#define INSN_REGS		(BIT(VMM_RIP) | BIT(VMM_RFLAGS) | BIT(VMM_REG_SHADOW))
+#define TRANSLATION_REGS	(BIT(VMM_REG_CR3) | BIT(VMM_REG_CR4) | BIT(VMM_REG_CS_L))
+
+/**
+ * vmx_cache_reg() - fetch a register from the VMCS into the vCPU
+ * @vcpu: loaded
+ * @reg: VMM_RSP, VMM_RIP, VMM_RFLAGS or VMM_REG_CR0, CR3, CR4, SHADOW, CS_L; all
+ * others are there already
+ *
+ * Those that are asked for together come together, if none of them is there.
+ */
+void vmx_cache_reg(struct vmm_vcpu *vcpu, int reg)
+{
+	if (reg == VMM_REG_CS_L) {
+		vcpu->cs_l = vmcs_read(GUEST_CS_AR_BYTES) & VMX_AR_L_MASK;
+		vcpu->avail |= BIT(VMM_REG_CS_L);
+		return;
+	}
+	if ((BIT(reg) & INSN_REGS) && !(vcpu->avail & INSN_REGS))
+		vmx_cache_insn(vcpu);
+	else if ((BIT(reg) & TRANSLATION_REGS) && !(vcpu->avail & TRANSLATION_REGS))
+		cache_translation(vcpu);
+	else
+		cache_one(vcpu, reg);
 }
 
 /* ---- segments ------------------------------------------------------------ */

@@ -276,21 +276,6 @@ static void arm_preempt_timer(struct vmx_vcpu *vmx)
 
 /* ---- one entry ------------------------------------------------------------------ */
 
-/* Host state that changed since the last entry. */
-static void refresh_host_state(struct vmx_vcpu *vmx)
-{
-	unsigned long cr3 = __get_current_cr3_fast(), cr4 = cr4_read_shadow();
-
-	if (unlikely(cr3 != vmx->vmcs_cr3)) {
-		vmcs_write(HOST_CR3, cr3);
-		vmx->vmcs_cr3 = cr3;
-	}
-	if (unlikely(cr4 != vmx->vmcs_cr4)) {
-		vmcs_write(HOST_CR4, cr4);
-		vmx->vmcs_cr4 = cr4;
-	}
-}
-
 /*
  * Performance events of the host that are not to count in the guest stop at the entry
  * and go on at the exit. Above all PEBS must stop: it stores its records by linear
@@ -324,6 +309,24 @@ static void switch_host_counters(struct vmx_vcpu *vmx)
 	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, used);
 }
 
+void vmx_prepare(struct vmm_vcpu *vcpu)
+{
+	unsigned long cr3 = __get_current_cr3_fast(), cr4 = cr4_read_shadow();
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	if (unlikely(cr3 != vmx->vmcs_cr3)) {
+		vmcs_write(HOST_CR3, cr3);
+		vmx->vmcs_cr3 = cr3;
+	}
+	if (unlikely(cr4 != vmx->vmcs_cr4)) {
+		vmcs_write(HOST_CR4, cr4);
+		vmx->vmcs_cr4 = cr4;
+	}
+	/* An IPI of perf's changes it while the vCPU is loaded. */
+	vmx->host_debugctl = get_debugctlmsr();
+	switch_host_counters(vmx);
+}
+
 /*
  * Under blocking by STI or MOV SS a single step must be pending if and only if
  * RFLAGS.TF is set, or the entry fails (SDM 27.3.1.5). It is not where the trap was the
@@ -349,17 +352,20 @@ static void agree_single_step(struct vmx_vcpu *vmx)
 static void write_guest_state(struct vmx_vcpu *vmx)
 {
 	struct vmm_vcpu *vcpu = &vmx->vcpu;
+	u32 dirty = vcpu->dirty;
 	int i;
 
-	if (unlikely(vmx->check_single_step || (vcpu->dirty & BIT(VMM_RFLAGS)) ||
+	if (unlikely(vmx->check_single_step || (dirty & BIT(VMM_RFLAGS)) ||
 		     (vcpu->guest_debug & KVM_GUESTDBG_SINGLESTEP)))
 		agree_single_step(vmx);
-	if (vcpu->dirty & BIT(VMM_RIP))
+	if (dirty & BIT(VMM_RIP))
 		vmcs_write(GUEST_RIP, vcpu->regs[VMM_RIP]);
-	if (vcpu->dirty & BIT(VMM_RSP))
-		vmcs_write(GUEST_RSP, vcpu->regs[VMM_RSP]);
-	if (vcpu->dirty & BIT(VMM_RFLAGS))
-		vmcs_write(GUEST_RFLAGS, vcpu->regs[VMM_RFLAGS]);
+	if (unlikely(dirty & (BIT(VMM_RSP) | BIT(VMM_RFLAGS)))) {
+		if (dirty & BIT(VMM_RSP))
+			vmcs_write(GUEST_RSP, vcpu->regs[VMM_RSP]);
+		if (dirty & BIT(VMM_RFLAGS))
+			vmcs_write(GUEST_RFLAGS, vcpu->regs[VMM_RFLAGS]);
+	}
 	vcpu->dirty = 0;
 	if (unlikely(vmx->pat_loaded != vcpu->pat)) {
 		vmcs_write(GUEST_IA32_PAT, vcpu->pat);
@@ -388,7 +394,7 @@ static void read_guest_state(struct vmx_vcpu *vmx)
 
 static u32 enter_flags(struct vmx_vcpu *vmx)
 {
-	u32 flags = vmx->launched ? VMX_ENTER_RESUME : 0;
+	u32 flags = vmx->enter_flags;
 
 	if (VMX_MITIGATE(VERW))
 		flags |= VMX_ENTER_VERW;
@@ -408,53 +414,82 @@ static u32 enter_flags(struct vmx_vcpu *vmx)
 	return flags;
 }
 
-struct entry_result {
-	bool failed;		/* VMLAUNCH or VMRESUME itself: no exit took place */
-	u32 reason, intr_info;
-};
+/* ---- TPR shadow (SDM 30.1) ------------------------------------------------------- */
+
+#define VTPR	0x80
+
+/* Before an entry: the LAPIC's TPR becomes what the guest's CR8 reads. */
+static __always_inline void tpr_to_cpu(struct vmx_vcpu *vmx)
+{
+	u8 tpr = vmm_get_cr8(&vmx->vcpu);
+
+	vmx->virtual_apic[VTPR] = tpr << 4;
+	/* The threshold must not be above it at entry (SDM 27.2.1.1). */
+	if (unlikely(vmx->tpr_threshold > tpr))
+		vmx_set_tpr_threshold(vmx, 0);
+}
+
+/* After an exit: tell the LAPIC what the guest moved to CR8. */
+static __always_inline void tpr_from_cpu(struct vmx_vcpu *vmx)
+{
+	u8 tpr = vmx->virtual_apic[VTPR] >> 4;
+
+	if (unlikely(tpr != vmm_get_cr8(&vmx->vcpu)))
+		vmm_lapic_set_tpr(&vmx->vcpu, tpr);
+}
+
+/* ---- in and out -------------------------------------------------------------------- */
+
+/* VMLAUNCH or VMRESUME itself failed: no exit took place. No exit reason has all bits set. */
+#define NO_EXIT		~0u
 
 /*
  * From here on RCU and lockdep take this CPU for one in user mode. A host NMI that
  * ended the guest's turn is raised in here: NMIs are blocked until the handler's
  * IRET, and nothing that may itself return by IRET goes before it (SDM 28.1).
+ *
+ * Returns VM_EXIT_REASON, or NO_EXIT.
  */
-static noinstr void enter_guest(struct vmx_vcpu *vmx, u32 flags, struct entry_result *result)
+static noinstr u32 enter_guest(struct vmx_vcpu *vmx, u32 flags)
 {
 	struct vmm_vcpu *vcpu = &vmx->vcpu;
+	u32 reason = NO_EXIT;
+	bool failed;
 
-	result->reason = 0;
-	result->intr_info = 0;
 	guest_state_enter_irqoff(vcpu->exit.reason == VMM_EXIT_INTR);
 
 	if (VMX_MITIGATE(L1D))
 		vmx_flush_l1d(vmx);
 	if (vcpu->cr2 != native_read_cr2())
 		native_write_cr2(vcpu->cr2);
-	result->failed = vmx_enter(vcpu->regs, flags, &vmx->enter);
+	failed = vmx_enter(vcpu->regs, flags, &vmx->enter);
 	vcpu->cr2 = native_read_cr2();
 
-	if (likely(!result->failed)) {
-		result->reason = vmcs_read(VM_EXIT_REASON);
-		if (result->reason == EXIT_REASON_EXCEPTION_NMI) {
-			result->intr_info = vmcs_read(VM_EXIT_INTR_INFO);
-			if ((result->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
+	if (likely(!failed)) {
+		reason = vmcs_read(VM_EXIT_REASON);
+		if (reason == EXIT_REASON_EXCEPTION_NMI) {
+			vmx->intr_info = vmcs_read(VM_EXIT_INTR_INFO);
+			if ((vmx->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
 				asm volatile("int $2");
 		}
 	}
 	guest_state_exit_irqoff();
+	return reason;
 }
 
 /* No guest instruction ran, and the event to deliver is still in its field. */
-static void entry_failed(struct vmx_vcpu *vmx, const struct entry_result *result)
+static noinline void entry_failed(struct vmx_vcpu *vmx, u32 reason)
 {
 	struct vmm_exit *e = &vmx->vcpu.exit;
 
+	if (reason != NO_EXIT && (u16)reason == EXIT_REASON_MCE_DURING_VMENTRY)
+		host_machine_check();
 	e->reason = VMM_EXIT_FAIL_ENTRY;
-	e->hw_reason = result->reason;
+	e->hw_reason = reason == NO_EXIT ? 0 : reason;
 	e->insn_len = 0;
 	e->in_delivery = false;
-	if (!result->failed)
-		e->qual = result->reason;
+	if (reason != NO_EXIT)
+		e->qual = reason;
 	else if (READ_ONCE(vmm_rebooting))
 		e->qual = 0;
 	else
@@ -464,22 +499,24 @@ static void entry_failed(struct vmx_vcpu *vmx, const struct entry_result *result
 void vmx_run(struct vmm_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
-	struct entry_result result;
-	/* Read at each entry: an IPI of perf's changes it while the vCPU is loaded. */
-	const unsigned long debugctl = get_debugctlmsr();
+	u32 reason;
 
 	write_guest_state(vmx);
-	refresh_host_state(vmx);
-	switch_host_counters(vmx);
+	/* The last exit brought PEBS back: it must have stopped some time before the entry. */
+	if (unlikely(vmx->nr_listed))
+		switch_host_counters(vmx);
 	if (vmx->cpu_based & CPU_BASED_TPR_SHADOW)
-		vmx_tpr_to_cpu(vmx);
+		tpr_to_cpu(vmx);
 	if (vmx_config.pin & PIN_BASED_VMX_PREEMPTION_TIMER)
 		arm_preempt_timer(vmx);
-
 	if (unlikely(vmm_guest_owns_debug(vcpu)))
 		set_debugreg(vcpu->dr6, 6);
 
-	enter_guest(vmx, enter_flags(vmx), &result);
+	/* What perf does in an NMI is to stop. */
+	if (unlikely(vmx->host_debugctl))
+		vmx->host_debugctl = get_debugctlmsr();
+
+	reason = enter_guest(vmx, enter_flags(vmx));
 
 	if (unlikely(vmm_guest_owns_debug(vcpu))) {
 		get_debugreg(vcpu->dr6, 6);
@@ -488,29 +525,21 @@ void vmx_run(struct vmm_vcpu *vcpu)
 		set_debugreg(DR6_RESERVED, 6);
 	}
 	/* An exit clears IA32_DEBUGCTL (SDM 28.5.1). */
-	if (unlikely(debugctl))
-		update_debugctlmsr(debugctl);
+	if (unlikely(vmx->host_debugctl))
+		update_debugctlmsr(vmx->host_debugctl);
 	vmm_mitigate_ran_guest();
 	read_guest_state(vmx);
 
-	if ((u16)result.reason == EXIT_REASON_MCE_DURING_VMENTRY ||
-	    ((u16)result.reason == EXIT_REASON_EXCEPTION_NMI &&
-	     (result.intr_info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) ==
-	     (INTR_TYPE_HARD_EXCEPTION | X86_TRAP_MC)))
-		host_machine_check();
-
-	if (unlikely(result.failed || (result.reason & VMX_EXIT_REASONS_FAILED_VMENTRY))) {
-		entry_failed(vmx, &result);
+	/* Bit 31 says that the entry failed, and NO_EXIT has it, too. */
+	if (unlikely(reason & VMX_EXIT_REASONS_FAILED_VMENTRY)) {
+		entry_failed(vmx, reason);
 		return;
 	}
-	vmx->launched = true;
+	vmx->enter_flags = VMX_ENTER_RESUME;
 	vmm_clear_injected(vcpu);
 	if (vmx->cpu_based & CPU_BASED_TPR_SHADOW)
-		vmx_tpr_from_cpu(vmx);
-	vmx_normalise(vmx, result.reason, result.intr_info);
-	/* A host handler has run, with whatever it reads. */
-	if (vcpu->exit.reason == VMM_EXIT_NMI || vcpu->exit.reason == VMM_EXIT_MCE)
-		vcpu->l1d_unclean = true;
+		tpr_from_cpu(vmx);
+	vmx_normalise(vmx, reason);
 }
 
 #define ROW(call)	.call = vmx_##call,

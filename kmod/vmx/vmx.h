@@ -35,13 +35,14 @@ struct vmx_vcpu {
 	/* The VMCS, and where the processor may hold it (cpu.c) */
 	struct vmcs *vmcs;
 	u64 vmcs_pa;
-	bool launched;				/* VMRESUME, not VMLAUNCH (SDM 25.1) */
 	int vmcs_cpu;				/* active there, or -1 */
 	struct list_head loaded_link;		/* in vmx_loaded of vmcs_cpu */
 
 	/* What the control fields hold; written through vmx_set_*() only */
 	u32 pin, cpu_based, secondary, entry_ctls, exception_bitmap;
 
+	u32 enter_flags;			/* VMX_ENTER_RESUME once it has been launched (SDM 25.1) */
+	u32 intr_info;				/* VM_EXIT_INTR_INFO of the last exit, if that was an exception or NMI */
 	struct vmx_enter_state enter;
 	u64 eptp;
 	u16 vpid;				/* 0: none was left */
@@ -67,6 +68,7 @@ struct vmx_vcpu {
 	unsigned long host_gs_base;		/* user space's, in IA32_KERNEL_GS_BASE meanwhile */
 	unsigned long vmcs_fs_base;		/* what HOST_FS_BASE holds */
 	unsigned long vmcs_cr3, vmcs_cr4;	/* what HOST_CR3 and HOST_CR4 hold */
+	unsigned long host_debugctl;		/* from prepare() on: IA32_DEBUGCTL */
 };
 
 static inline struct vmx_vcpu *to_vmx(struct vmm_vcpu *vcpu)
@@ -119,16 +121,16 @@ void vmx_vmcs_deactivate(struct vmx_vcpu *vmx);
 void vmx_flush_l1d(struct vmx_vcpu *vmx);
 
 /* state.c */
+void vmx_cache_insn(struct vmm_vcpu *vcpu);
 void vmx_update_guest_owned(struct vmm_vcpu *vcpu);
 
 /* events.c */
 void vmx_requeue_event(struct vmx_vcpu *vmx, u32 info, u32 error_code, u32 insn_len);
 u32 vmx_get_shadow(struct vmm_vcpu *vcpu);
-void vmx_tpr_to_cpu(struct vmx_vcpu *vmx);
-void vmx_tpr_from_cpu(struct vmx_vcpu *vmx);
+void vmx_set_tpr_threshold(struct vmx_vcpu *vmx, u8 threshold);
 
 /* exits.c */
-void vmx_normalise(struct vmx_vcpu *vmx, u32 reason, u32 intr_info);
+void vmx_normalise(struct vmx_vcpu *vmx, u32 reason);
 
 /* msr.c */
 void vmx_msr_cpu_enable(void);

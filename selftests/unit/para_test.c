@@ -128,34 +128,15 @@ END_TEST
 
 /* ---- CPUID -------------------------------------------------------------------------- */
 
-struct set {
-	struct kvm_cpuid_entry2 entries[64];
-	__u16 order[64];
-	int nent;
-};
-
-static struct set the_set;
-
-static int by_function(const void *a, const void *b)
-{
-	__u16 i = *(const __u16 *)a, j = *(const __u16 *)b;
-
-	if (the_set.entries[i].function != the_set.entries[j].function)
-		return the_set.entries[i].function < the_set.entries[j].function ? -1 : 1;
-	return i - j;
-}
+static struct kvm_cpuid_entry2 the_entries[64];
+static __u16 the_order[64];
+static struct cpuid_set the_set;
 
 static void put(__u32 function, __u32 index, __u32 flags, __u32 eax)
 {
-	the_set.order[the_set.nent] = the_set.nent;
 	the_set.entries[the_set.nent++] = (struct kvm_cpuid_entry2) {
 		.function = function, .index = index, .flags = flags, .eax = eax,
 	};
-}
-
-static void sort_set(void)
-{
-	qsort(the_set.order, the_set.nent, sizeof(the_set.order[0]), by_function);
 }
 
 static void set_vendor(const char *vendor)
@@ -174,7 +155,7 @@ static void fill(void)
 {
 	const __u32 indexed = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
 
-	memset(&the_set, 0, sizeof(the_set));
+	the_set = (struct cpuid_set) { .entries = the_entries, .order = the_order };
 	put(0x80000001, 0, 0, 0x8001);
 	put(7, 1, indexed, 0x71);
 	put(0xd, 0, indexed, 0xd0);
@@ -186,22 +167,20 @@ static void fill(void)
 	put(0x40000001, 0, 0, 0x4001);
 	put(1, 0, 0, 0xbad);		/* a duplicate: the first one counts */
 	put(0xd, 1, indexed, 0xd1);
-	sort_set();
+	cpuid_sort(&the_set);
 	set_vendor("GenuineIntel");
 }
 
 static __u32 found(__u32 function, __u32 index)
 {
-	struct kvm_cpuid_entry2 *e = cpuid_lookup(the_set.entries, the_set.order, the_set.nent,
-						  function, index);
+	struct kvm_cpuid_entry2 *e = cpuid_lookup(&the_set, function, index);
 
 	return e ? e->eax : 0;
 }
 
 static __u32 absent(__u32 function, __u32 index)
 {
-	struct kvm_cpuid_entry2 *e = cpuid_absent(the_set.entries, the_set.order, the_set.nent,
-						  function, index);
+	struct kvm_cpuid_entry2 *e = cpuid_absent(&the_set, function, index);
 
 	return e ? e->eax : 0;
 }
@@ -229,8 +208,41 @@ START_TEST(lookup_finds_nothing_that_is_not_there)
 	ck_assert_uint_eq(found(7, 2), 0);
 	ck_assert_uint_eq(found(2, 0), 0);
 	ck_assert_uint_eq(found(0xffffffff, 0), 0);
-	ck_assert_ptr_null(cpuid_lookup(NULL, NULL, 0, 0, 0));
-	ck_assert_ptr_null(cpuid_absent(NULL, NULL, 0, 0, 0));
+}
+END_TEST
+
+START_TEST(lookup_in_nothing_finds_nothing)
+{
+	struct cpuid_set none = { .nent = 0 };
+	__u32 function = 0;
+
+	cpuid_sort(&none);
+	do {
+		ck_assert_ptr_null(cpuid_lookup(&none, function, 0));
+		ck_assert_ptr_null(cpuid_absent(&none, function, 0));
+		function += 0x00fedcbb;
+	} while (function > 0x00fedcbb);
+}
+END_TEST
+
+/* As many functions as a set can hold, far more than buckets, each with two subleaves. */
+START_TEST(lookup_finds_each_of_many)
+{
+	static struct kvm_cpuid_entry2 entries[256];
+	static __u16 order[256];
+	struct cpuid_set many = { .nent = 256, .entries = entries, .order = order };
+	int i;
+
+	for (i = 0; i < 256; i++) {
+		entries[i].function = i / 2 * 0x9e3779b1u;
+		entries[i].index = i % 2;
+		entries[i].flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+	}
+	cpuid_sort(&many);
+	for (i = 0; i < 256; i++)
+		ck_assert_ptr_eq(cpuid_lookup(&many, entries[i].function, i % 2), &entries[i]);
+	ck_assert_ptr_null(cpuid_lookup(&many, entries[7].function, 2));
+	ck_assert_ptr_null(cpuid_lookup(&many, 1, 0));
 }
 END_TEST
 
@@ -287,6 +299,8 @@ static Suite *para_suite(void)
 	tcase_add_test(cpuid, lookup_finds_by_function_and_index);
 	tcase_add_test(cpuid, lookup_ignores_an_index_without_meaning);
 	tcase_add_test(cpuid, lookup_finds_nothing_that_is_not_there);
+	tcase_add_test(cpuid, lookup_in_nothing_finds_nothing);
+	tcase_add_test(cpuid, lookup_finds_each_of_many);
 	tcase_add_test(cpuid, intel_answers_beyond_the_end_with_the_highest_basic_leaf);
 	tcase_add_test(cpuid, within_the_range_an_absent_leaf_is_zero);
 	tcase_add_loop_test(cpuid, amd_answers_zero, 0, 2);
