@@ -178,6 +178,18 @@ static int region_check(const struct kvm_userspace_memory_region *r)
 	return 0;
 }
 
+/* A logged slot has gone: was it the last? */
+static void stop_log(struct vmm_vm *vm)
+{
+	const struct vmm_slots *slots = slots_held(vm);
+	unsigned int i;
+
+	for (i = 0; i < slots->count; i++)
+		if (slots->slot[i]->dirty_bitmap)
+			return;
+	vmm_mmu_stop_log(vm);
+}
+
 static int region_delete(struct vmm_vm *vm, struct vmm_slot *old)
 {
 	struct vmm_slots *next;
@@ -192,6 +204,8 @@ static int region_delete(struct vmm_vm *vm, struct vmm_slot *old)
 	xa_erase(&vm->memory.by_id, old->id);
 	slots_publish(vm, next, old, NULL);
 	vmm_mmu_zap_slot(vm, old);
+	if (old->dirty_bitmap)
+		stop_log(vm);
 	kvfree(old->dirty_bitmap);
 	kfree(old);
 	return 0;
@@ -207,7 +221,7 @@ static void region_replaced(struct vmm_vm *vm, const struct vmm_slot *old,
 		vmm_mmu_zap_slot(vm, old);
 	else if (log && !logged && !init_all_dirty(vm))
 		/* All is dirty from the start otherwise; CLEAR protects it bit by bit. */
-		vmm_mmu_write_protect_slot(vm, new);
+		vmm_mmu_catch_writes_slot(vm, new);
 	else if (logged && !log)
 		/* Small pages were for the log: let huge ones come back. */
 		vmm_mmu_zap_slot(vm, new);
@@ -287,9 +301,14 @@ int vmm_set_memory_region(struct vmm_vm *vm, const struct kvm_userspace_memory_r
 		vm->memory.nr_pages += npages;
 	else if (old->base_gfn != gfn)
 		vmm_mmu_slot_leaves(vm, old);
+	/* Before there is a page whose writes have to be noted. */
+	if (new->dirty_bitmap)
+		vmm_mmu_start_log(vm);
 	slots_publish(vm, next, old, new);
 	if (old) {
 		region_replaced(vm, old, new);
+		if (old->dirty_bitmap && !new->dirty_bitmap)
+			stop_log(vm);
 		if (old->dirty_bitmap != new->dirty_bitmap)
 			kvfree(old->dirty_bitmap);
 		kfree(old);

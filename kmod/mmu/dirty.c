@@ -8,6 +8,11 @@
  * it for the bits user space names. No lock stands between the clearing of a bit and
  * the protection of its page: a write in between is of a page that this fetch reports,
  * and a fault in between sets the bit for the next one.
+ *
+ * Where the CPU takes the log (page-modification logging, SDM 29.3.6), a page is clean in
+ * the page tables instead of write-protected, and no fault is needed: the CPU notes it as
+ * it sets it dirty. Its notes come home with each exit, hence a fetch begins by having
+ * every vCPU leave the guest.
  */
 #include <linux/kvm.h>
 #include <linux/mm.h>
@@ -88,6 +93,7 @@ int vmm_get_dirty_log(struct vmm_vm *vm, const struct kvm_dirty_log *log)
 	if (IS_ERR(slot))
 		return PTR_ERR(slot);
 
+	vmm_mmu_collect_log(vm);
 	bits = slot->dirty_bitmap;
 	out = scratch(slot);
 	words = BITS_TO_LONGS(slot->npages);
@@ -96,7 +102,7 @@ int vmm_get_dirty_log(struct vmm_vm *vm, const struct kvm_dirty_log *log)
 		if (!out[i] || vm->memory.dirty_log_manual)
 			continue;
 		out[i] = xchg(&bits[i], 0);
-		flush |= vmm_mmu_write_protect(vm, slot->base_gfn + i * BITS_PER_LONG, out[i]);
+		flush |= vmm_mmu_catch_writes(vm, slot->base_gfn + i * BITS_PER_LONG, out[i]);
 		cond_resched();
 	}
 	if (flush)
@@ -145,7 +151,7 @@ int vmm_clear_dirty_log(struct vmm_vm *vm, const struct kvm_clear_dirty_log *log
 			continue;
 		mask &= atomic_long_fetch_andnot(mask, (atomic_long_t *)&bits[i]);
 		if (mask)
-			flush |= vmm_mmu_write_protect(vm, slot->base_gfn + first +
+			flush |= vmm_mmu_catch_writes(vm, slot->base_gfn + first +
 						       i * BITS_PER_LONG, mask);
 		cond_resched();
 	}

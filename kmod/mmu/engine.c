@@ -365,42 +365,48 @@ u64 vmm_pt_zap(struct vmm_pt *pt, u64 start, u64 end, unsigned int budget)
 	return pt_walk(&w);
 }
 
-/* Without a dirty bit the right to write was all that said the page may have been written. */
-static bool pt_write_protect(struct vmm_pt *pt, u64 *entry)
+/*
+ * Small pages that the CPU notes by itself only have to be clean for that; others must
+ * not be writable. Either may take away all that said the page may have been written.
+ */
+static bool pt_catch_writes(struct vmm_pt *pt, u64 *entry, int level)
 {
-	u64 old = pt_clear_bits(entry, pt->format->write);
+	const struct vmm_pt_format *f = pt->format;
+	u64 bit = f->logged && level == VMM_PT_4K ? f->dirty : f->write;
+	u64 old = pt_clear_bits(entry, bit);
 
-	if (!(old & pt->format->write))
+	if (!(old & bit))
 		return false;
-	if (!pt->format->dirty)
+	if (!f->dirty || bit == f->dirty)
 		vmm_pt_leaf_written(pt, old);
 	return true;
 }
 
-static void visit_write_protect(struct pt_walk *w, u64 *entry, u64 value, int level, u64 gfn)
+static void visit_catch_writes(struct pt_walk *w, u64 *entry, u64 value, int level, u64 gfn)
 {
 	(void)value;
-	(void)level;
 	(void)gfn;
-	if (pt_write_protect(w->pt, entry))
+	if (pt_catch_writes(w->pt, entry, level))
 		w->result = true;
 }
 
 /**
- * vmm_pt_write_protect() - Take write access from every leaf in a range.
+ * vmm_pt_catch_writes() - Let no write to a range go unnoticed from now on.
  * @pt: the tree; lock held, shared or exclusive
  * @start: first frame
  * @end: frame after the last
  * @budget: as in vmm_pt_zap()
- * @changed: set when a leaf was writable; left alone otherwise
+ * @changed: set when a leaf was changed, and the TLBs have to follow; else left alone
+ *
+ * The next write either faults, or is noted by the CPU: vmm_pt_format.logged.
  *
  * Return: @end, or the frame to call again with.
  */
-u64 vmm_pt_write_protect(struct vmm_pt *pt, u64 start, u64 end, unsigned int budget,
-			 bool *changed)
+u64 vmm_pt_catch_writes(struct vmm_pt *pt, u64 start, u64 end, unsigned int budget,
+			bool *changed)
 {
 	struct pt_walk w = {
-		.pt = pt, .visit = visit_write_protect,
+		.pt = pt, .visit = visit_catch_writes,
 		.start = start, .end = end, .budget = budget,
 	};
 	u64 next = pt_walk(&w);
@@ -410,18 +416,18 @@ u64 vmm_pt_write_protect(struct vmm_pt *pt, u64 start, u64 end, unsigned int bud
 }
 
 /**
- * vmm_pt_write_protect_one() - Take write access from the leaf that maps one frame.
+ * vmm_pt_catch_writes_one() - vmm_pt_catch_writes() for the leaf that maps one frame.
  * @pt: the tree; lock held, shared or exclusive
  * @gfn: the frame
  *
- * Return: true when it was writable.
+ * Return: true when the leaf was changed.
  */
-bool vmm_pt_write_protect_one(struct vmm_pt *pt, u64 gfn)
+bool vmm_pt_catch_writes_one(struct vmm_pt *pt, u64 gfn)
 {
 	int level;
 	u64 *entry = vmm_pt_lookup(pt, gfn, &level);
 
-	return entry && pt_write_protect(pt, entry);
+	return entry && pt_catch_writes(pt, entry, level);
 }
 
 static void visit_test_young(struct pt_walk *w, u64 *entry, u64 value, int level, u64 gfn)

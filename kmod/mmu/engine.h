@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The page-table engine: one walker, mapper, splitter, zapper, write-protector and
+ * The page-table engine: one walker, mapper, splitter, zapper, catcher of writes and
  * ager for every format of 512-entry, 8-byte tables (EPT, NPT; the shadow formats).
  * A format says what its bits mean; the engine never names one.
  *
  * Who may do what, with respect to the lock that guards the tree (vmm_mmu.lock):
- *	shared (read)		look up, map, write-protect, age, allow writing
+ *	shared (read)		look up, map, catch writes, age, allow writing
  *	exclusive (write)	zap, split, replace, anything that unlinks a table
  * Shared users race with each other and with the CPU's setting of accessed and
  * dirty bits, hence every change of an entry is one atomic operation. A table is
@@ -40,6 +40,7 @@ struct vmm_pt_format {
 	u64 write;		/* set: may be written */
 	u64 exec, noexec;	/* set: may, may not be executed */
 	u64 accessed, dirty;	/* set by the CPU */
+	bool logged;		/* ... which notes each 4 KiB page that it sets dirty for (SDM 29.3.6) */
 	u64 table;		/* all of an entry that points to a table, but its address */
 	u64 leaf;		/* fixed part of a leaf: readable */
 	u64 wb, uc;		/* memory type of a leaf */
@@ -126,9 +127,9 @@ enum vmm_pt_result vmm_pt_map(struct vmm_pt *pt, struct vmm_pt_cache *cache, u64
 			      const struct vmm_pt_leaf *leaf, bool exclusive);
 bool vmm_pt_allow_write(struct vmm_pt *pt, u64 *entry);
 u64 vmm_pt_zap(struct vmm_pt *pt, u64 start, u64 end, unsigned int budget);
-u64 vmm_pt_write_protect(struct vmm_pt *pt, u64 start, u64 end, unsigned int budget,
+u64 vmm_pt_catch_writes(struct vmm_pt *pt, u64 start, u64 end, unsigned int budget,
 			 bool *changed);
-bool vmm_pt_write_protect_one(struct vmm_pt *pt, u64 gfn);
+bool vmm_pt_catch_writes_one(struct vmm_pt *pt, u64 gfn);
 bool vmm_pt_age(struct vmm_pt *pt, u64 start, u64 end, bool clear);
 
 /*
@@ -138,7 +139,7 @@ bool vmm_pt_age(struct vmm_pt *pt, u64 start, u64 end, bool clear);
  * leaf_dropped: the leaf *was* @entry, and cached copies of it may still be in use:
  *	flush before the page goes back to the host. Exclusive.
  * leaf_written: the leaf was @entry and stays, but says no more that its page may have
- *	been written (only where the format has no dirty bit). Shared or exclusive.
+ *	been written. Shared or exclusive.
  * table_dropped: @table is out of the tree, but CPUs may still be reading it: free
  *	it after the flush. Exclusive.
  * leaf_count: @n leaves more (fewer) at @level. Shared or exclusive.
@@ -150,6 +151,7 @@ void vmm_pt_leaf_count(struct vmm_pt *pt, int level, long n);
 
 extern const struct vmm_pt_format vmm_ept_format;	/* no accessed and dirty bits */
 extern const struct vmm_pt_format vmm_ept_ad_format;
+extern const struct vmm_pt_format vmm_ept_pml_format;
 extern const struct vmm_pt_format vmm_npt_format;
 
 #endif /* VMM_MMU_ENGINE_H */

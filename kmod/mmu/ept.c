@@ -41,3 +41,12 @@ const struct vmm_pt_format vmm_ept_ad_format = {
 	.accessed	= EPT_ACCESSED,
 	.dirty		= EPT_DIRTY,
 };
+
+/* The same with page-modification logging. */
+const struct vmm_pt_format vmm_ept_pml_format = {
+	.name		= "ept-pml",
+	EPT_COMMON,
+	.accessed	= EPT_ACCESSED,
+	.dirty		= EPT_DIRTY,
+	.logged		= true,
+};

@@ -100,8 +100,9 @@ static enum vmm_pt_result fault_map(struct vmm_vcpu *vcpu, const struct fault *f
 
 	leaf.pfn = f->host.pfn & ~(vmm_pt_pages(leaf.level) - 1);
 	leaf.exec = leaf.level == VMM_PT_4K || !vmm_mmu_nx_huge;
-	/* Logged memory becomes writable by being written only. */
-	leaf.write = leaf.host_write && (f->write || !f->slot->dirty_bitmap);
+	/* Logged memory becomes writable by being written only, unless the CPU takes the log. */
+	leaf.write = leaf.host_write &&
+		     (f->write || !f->slot->dirty_bitmap || vm->mmu.pt.format->logged);
 	return vmm_pt_map(&vm->mmu.pt, &vcpu->mmu.cache, f->gfn, &leaf, exclusive);
 }
 

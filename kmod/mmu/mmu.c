@@ -227,31 +227,31 @@ void vmm_mmu_zap_slot(struct vmm_vm *vm, const struct vmm_slot *slot)
 }
 
 /**
- * vmm_mmu_write_protect() - Take write access from some of 64 frames.
+ * vmm_mmu_catch_writes() - Let the log notice the next write to some of 64 frames.
  * @vm: the VM; may sleep
  * @first_gfn: frame that bit 0 of @mask stands for
  * @mask: which frames
  *
  * Return: true when the caller must flush before it relies on it.
  */
-bool vmm_mmu_write_protect(struct vmm_vm *vm, u64 first_gfn, unsigned long mask)
+bool vmm_mmu_catch_writes(struct vmm_vm *vm, u64 first_gfn, unsigned long mask)
 {
 	struct vmm_mmu *mmu = &vm->mmu;
 	bool flush = false;
 
 	read_lock(&mmu->lock);
 	for (; mask; mask &= mask - 1)
-		flush |= vmm_pt_write_protect_one(&mmu->pt, first_gfn + __ffs(mask));
+		flush |= vmm_pt_catch_writes_one(&mmu->pt, first_gfn + __ffs(mask));
 	read_unlock(&mmu->lock);
 	return flush;
 }
 
 /**
- * vmm_mmu_write_protect_slot() - Take write access from a whole slot, and flush.
+ * vmm_mmu_catch_writes_slot() - Let the log notice all writes to a slot, and flush.
  * @vm: the VM; slots_lock held, may sleep
  * @slot: published with a dirty bitmap, so that new writable mappings are logged
  */
-void vmm_mmu_write_protect_slot(struct vmm_vm *vm, const struct vmm_slot *slot)
+void vmm_mmu_catch_writes_slot(struct vmm_vm *vm, const struct vmm_slot *slot)
 {
 	struct vmm_mmu *mmu = &vm->mmu;
 	u64 start = slot->base_gfn, end = start + slot->npages;
@@ -259,12 +259,60 @@ void vmm_mmu_write_protect_slot(struct vmm_vm *vm, const struct vmm_slot *slot)
 
 	while (start < end) {
 		read_lock(&mmu->lock);
-		start = vmm_pt_write_protect(&mmu->pt, start, end, VMM_MMU_BUDGET, &changed);
+		start = vmm_pt_catch_writes(&mmu->pt, start, end, VMM_MMU_BUDGET, &changed);
 		read_unlock(&mmu->lock);
 		cond_resched();
 	}
 	if (changed)
 		vmm_flush_vm(vm);
+}
+
+/**
+ * vmm_mmu_start_log() - Where the CPUs take the dirty log: let them begin.
+ * @vm: the VM; slots_lock held, and a slot is about to be logged
+ *
+ * When this returns no vCPU is in the guest that does not log.
+ */
+void vmm_mmu_start_log(struct vmm_vm *vm)
+{
+	if (!vm->mmu.pt.format->logged || vm->mmu.log_by_cpu)
+		return;
+	WRITE_ONCE(vm->mmu.log_by_cpu, true);
+	vmm_request_all(vm, VMM_REQ_KICK);
+}
+
+/**
+ * vmm_mmu_stop_log() - No slot is logged any more.
+ * @vm: the VM; slots_lock held
+ */
+void vmm_mmu_stop_log(struct vmm_vm *vm)
+{
+	WRITE_ONCE(vm->mmu.log_by_cpu, false);
+}
+
+/**
+ * vmm_mmu_collect_log() - Bring home what the CPUs have noted for the dirty log so far.
+ * @vm: the VM; may sleep
+ *
+ * It comes with every exit: vCPUs that are in the guest have to leave it.
+ */
+void vmm_mmu_collect_log(struct vmm_vm *vm)
+{
+	if (READ_ONCE(vm->mmu.log_by_cpu))
+		vmm_request_all(vm, VMM_REQ_KICK);
+}
+
+/**
+ * vmm_mmu_logged() - A CPU has noted a write.
+ * @vm: the VM; SRCU held, interrupts may be off
+ * @gfn: the page
+ */
+void vmm_mmu_logged(struct vmm_vm *vm, u64 gfn)
+{
+	struct vmm_slot *slot = vmm_find_slot(vm, gfn);
+
+	if (slot)
+		vmm_mark_dirty(vm, slot, gfn);
 }
 
 /* ---- life ---------------------------------------------------------------- */

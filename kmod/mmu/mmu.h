@@ -79,6 +79,7 @@ struct vmm_mmu {
 	struct list_head dropped;		/* [lock] tables to free after the flush */
 	atomic64_t flush_asked;			/* flush.c: number of the last flush asked for */
 	atomic64_t flush_done;			/* nobody runs on translations older than this one */
+	bool log_by_cpu;			/* vCPUs are to log what they write; under slots_lock */
 	atomic_long_t nr_tables;		/* page-table pages */
 };
 
@@ -166,8 +167,13 @@ void vmm_mmu_load(struct vmm_vcpu *vcpu);
 /* Slot changes (memory.c and dirty.c call these with slots_lock held; they may sleep). */
 void vmm_mmu_slot_leaves(struct vmm_vm *vm, const struct vmm_slot *slot);	/* before it is unpublished */
 void vmm_mmu_zap_slot(struct vmm_vm *vm, const struct vmm_slot *slot);	/* and flush */
-bool vmm_mmu_write_protect(struct vmm_vm *vm, u64 first_gfn, unsigned long mask);	/* true: flush */
-void vmm_mmu_write_protect_slot(struct vmm_vm *vm, const struct vmm_slot *slot);	/* and flush */
+bool vmm_mmu_catch_writes(struct vmm_vm *vm, u64 first_gfn, unsigned long mask);	/* true: flush */
+void vmm_mmu_catch_writes_slot(struct vmm_vm *vm, const struct vmm_slot *slot);	/* and flush */
+/* Where the CPUs take the dirty log (page-modification logging): */
+void vmm_mmu_start_log(struct vmm_vm *vm);
+void vmm_mmu_stop_log(struct vmm_vm *vm);
+void vmm_mmu_collect_log(struct vmm_vm *vm);
+void vmm_mmu_logged(struct vmm_vm *vm, u64 gfn);
 
 /*
  * Guest-virtual to guest-physical through the guest's own tables (mmu/gwalk.c).

@@ -52,15 +52,14 @@ static const struct control {
 		offsetof(struct vmx_config, secondary), MSR_IA32_VMX_PROCBASED_CTLS2, 0,
 		/*
 		 * Allow: RDRAND, RDSEED, XSAVES and XRSTORS with IA32_XSS 0, descriptor-table
-		 * instructions unless UMIP is emulated and on. Page-modification logging
-		 * stays off: the dirty log write-protects.
+		 * instructions unless UMIP is emulated and on.
 		 */
 		.required = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST,
 		.optional = SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_WBINVD_EXITING |
 			    SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID |
 			    SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_TSC_SCALING |
 			    SECONDARY_EXEC_ENCLS_EXITING | SECONDARY_EXEC_DESC |
-			    SECONDARY_EXEC_ENABLE_XSAVES,
+			    SECONDARY_EXEC_ENABLE_XSAVES | SECONDARY_EXEC_ENABLE_PML,
 	}, {
 		"virtual NMIs", offsetof(struct vmx_config, pin),
 		MSR_IA32_VMX_PINBASED_CTLS, MSR_IA32_VMX_TRUE_PINBASED_CTLS,
@@ -148,6 +147,9 @@ int vmx_negotiate(struct vmx_config *c)
 		       c->ept_vpid);
 		return -ENODEV;
 	}
+	/* It goes by the dirty bits. */
+	if (!(c->ept_vpid & VMX_EPT_AD_BIT))
+		c->secondary &= ~SECONDARY_EXEC_ENABLE_PML;
 	/* A tag that cannot be flushed is worse than none. */
 	if (!vpid || !(c->ept_vpid >> 32 & VMX_VPID_INVVPID_BIT) ||
 	    !(c->ept_vpid >> 32 & (VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT |

@@ -44,7 +44,8 @@ static void instruction(struct vmm_vcpu *vcpu)
 /* Exits that can come in the middle of an event's delivery (SDM 28.2.4). */
 #define MAY_INTERRUPT_DELIVERY						\
 	(BIT_ULL(EXIT_REASON_EXCEPTION_NMI) | BIT_ULL(EXIT_REASON_TRIPLE_FAULT) | \
-	 BIT_ULL(EXIT_REASON_TASK_SWITCH) | BIT_ULL(EXIT_REASON_EPT_MISCONFIG))
+	 BIT_ULL(EXIT_REASON_TASK_SWITCH) | BIT_ULL(EXIT_REASON_EPT_MISCONFIG) | \
+	 BIT_ULL(EXIT_REASON_PML_FULL))
 
 static void control_register(struct vmm_exit *e)
 {
@@ -183,7 +184,7 @@ static void events_under_way(struct vmx_vcpu *vmx, struct vmm_exit *e, u16 basic
 	if (basic == EXIT_REASON_EXCEPTION_NMI)
 		unblocked = (vmx->intr_info & INTR_INFO_UNBLOCK_NMI) &&
 			    (vmx->intr_info & INTR_INFO_VECTOR_MASK) != X86_TRAP_DF;
-	else if (basic == EXIT_REASON_EPT_VIOLATION)
+	else if (basic == EXIT_REASON_EPT_VIOLATION || basic == EXIT_REASON_PML_FULL)
 		unblocked = e->qual & INTR_INFO_UNBLOCK_NMI;
 	if (unblocked)
 		vmx_set_nmi_mask(&vmx->vcpu, true);
@@ -256,6 +257,10 @@ static noinline void other_exit(struct vmx_vcpu *vmx, u16 basic)
 		break;
 	case EXIT_REASON_TASK_SWITCH:
 		task_switch(e, vectoring);
+		break;
+	case EXIT_REASON_PML_FULL:
+		/* As after every exit, what it holds has been taken. */
+		e->reason = VMM_EXIT_NONE;
 		break;
 	case EXIT_REASON_EPT_MISCONFIG:
 		/* The MMU engine makes no such entries: one is a bug or broken memory. */

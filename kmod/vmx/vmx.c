@@ -42,7 +42,9 @@ int vmx_setup(void)
 	vmx_config.mitigate = vmm_mitigate_decide(&facts);
 	vmm_mitigate_log(vmx_config.mitigate);
 	vmx_fill_caps(&vmm_backend.caps);
-	vmm_backend.tdp_format = vmm_backend.caps.tdp_ad ? &vmm_ept_ad_format : &vmm_ept_format;
+	vmm_backend.tdp_format = !vmm_backend.caps.tdp_ad ? &vmm_ept_format :
+				 vmx_config.secondary & SECONDARY_EXEC_ENABLE_PML ?
+				 &vmm_ept_pml_format : &vmm_ept_ad_format;
 
 	io_bitmaps = (void *)__get_free_pages(GFP_KERNEL, 1);
 	if (!io_bitmaps)
@@ -87,6 +89,9 @@ static void init_host_state(void)
 static void update_controls(struct vmx_vcpu *vmx)
 {
 	const u32 windows = CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING;
+	/* By vmx_set_tsc_ratio(), vmx_set_cr4() and vmx_log_by_cpu(). */
+	const u32 decided_elsewhere = SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_DESC |
+				      SECONDARY_EXEC_ENABLE_PML;
 	struct vmm_vcpu *vcpu = &vmx->vcpu;
 	u32 cpu_based = vmx_config.cpu_based & ~windows;
 	u32 secondary = vmx_config.secondary;
@@ -111,9 +116,8 @@ static void update_controls(struct vmx_vcpu *vmx)
 		secondary &= ~SECONDARY_EXEC_ENABLE_INVPCID;
 	if (!vcpu->caps.xsaves)
 		secondary &= ~SECONDARY_EXEC_ENABLE_XSAVES;
-	/* vmx_set_tsc_ratio() and vmx_set_cr4() decide these. */
-	secondary &= ~(SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_DESC);
-	secondary |= vmx->secondary & (SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_DESC);
+	secondary &= ~decided_elsewhere;
+	secondary |= vmx->secondary & decided_elsewhere;
 
 	vmx_set_cpu_based(vmx, cpu_based);
 	vmx_set_secondary(vmx, secondary);
@@ -161,6 +165,7 @@ static void free_vcpu_memory(struct vmx_vcpu *vmx)
 {
 	vmx_vpid_free(vmx->vpid);
 	free_page((unsigned long)vmx->msr_lists);
+	free_page((unsigned long)vmx->pml);
 	free_page((unsigned long)vmx->virtual_apic);
 	free_page((unsigned long)vmx->msr_bitmap);
 	free_page((unsigned long)vmx->vmcs);
@@ -180,7 +185,10 @@ int vmx_vcpu_create(struct vmm_vcpu *vcpu)
 	vmx->virtual_apic = (u8 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	BUILD_BUG_ON(sizeof(*vmx->msr_lists) > PAGE_SIZE);
 	vmx->msr_lists = (struct vmx_msr_lists *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!vmx->vmcs || !vmx->msr_bitmap || !vmx->virtual_apic || !vmx->msr_lists) {
+	if (vmx_config.secondary & SECONDARY_EXEC_ENABLE_PML)
+		vmx->pml = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!vmx->vmcs || !vmx->msr_bitmap || !vmx->virtual_apic || !vmx->msr_lists ||
+	    (!vmx->pml && (vmx_config.secondary & SECONDARY_EXEC_ENABLE_PML))) {
 		free_vcpu_memory(vmx);
 		return -ENOMEM;
 	}
@@ -324,6 +332,9 @@ void vmx_prepare(struct vmm_vcpu *vcpu)
 	}
 	/* An IPI of perf's changes it while the vCPU is loaded. */
 	vmx->host_debugctl = get_debugctlmsr();
+	if (unlikely(READ_ONCE(vcpu->vm->mmu.log_by_cpu) !=
+		     !!(vmx->secondary & SECONDARY_EXEC_ENABLE_PML)))
+		vmx_log_by_cpu(vmx, !(vmx->secondary & SECONDARY_EXEC_ENABLE_PML));
 	switch_host_counters(vmx);
 }
 
@@ -529,6 +540,8 @@ void vmx_run(struct vmm_vcpu *vcpu)
 		update_debugctlmsr(vmx->host_debugctl);
 	vmm_mitigate_ran_guest();
 	read_guest_state(vmx);
+	if (unlikely(vmx->secondary & SECONDARY_EXEC_ENABLE_PML))
+		vmx_collect_log(vmx);
 
 	/* Bit 31 says that the entry failed, and NO_EXIT has it, too. */
 	if (unlikely(reason & VMX_EXIT_REASONS_FAILED_VMENTRY)) {

@@ -55,6 +55,7 @@ struct vmx_vcpu {
 	bool pae_paging;			/* the CPU uses the PDPTEs (SDM 4.4) */
 	unsigned long *msr_bitmap;
 	u8 *virtual_apic;			/* only VTPR, at 80H, is used */
+	u64 *pml;				/* page-modification log (SDM 29.3.6); NULL: not there */
 	struct vmx_msr_lists *msr_lists;	/* what entry and exit load besides: host's counters */
 	u8 nr_listed;				/* entries in use of each */
 	u8 event_insn_len;			/* of the software exception on its way, or 0 */
@@ -128,6 +129,10 @@ void vmx_update_guest_owned(struct vmm_vcpu *vcpu);
 void vmx_requeue_event(struct vmx_vcpu *vmx, u32 info, u32 error_code, u32 insn_len);
 u32 vmx_get_shadow(struct vmm_vcpu *vcpu);
 void vmx_set_tpr_threshold(struct vmx_vcpu *vmx, u8 threshold);
+
+/* log.c */
+void vmx_log_by_cpu(struct vmx_vcpu *vmx, bool on);
+void vmx_collect_log(struct vmx_vcpu *vmx);
 
 /* exits.c */
 void vmx_normalise(struct vmx_vcpu *vmx, u32 reason);

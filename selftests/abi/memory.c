@@ -656,6 +656,44 @@ static void dirty_log_race(void)
 	CHECK(guest.v[1] > LOG_PAGES);
 }
 
+/* What a CPU notes at once, and more: the guest writes all pages and does not exit. */
+static void log_all_guest(void)
+{
+	guest_spins();
+	for (unsigned int i = 0; i < LOG_PAGES; i++)
+		g_poke(TEST_GPA + i * PAGE, i);
+	guest.v[1] = 1;
+	while (!guest.v[3])
+		asm volatile("pause");
+}
+
+static void dirty_log_no_exit(void)
+{
+	uint64_t got[LOG_PAGES / 64], want[LOG_PAGES / 64], none[LOG_PAGES / 64] = { 0 };
+	struct vm *vm = vm_new(0);
+	uint8_t *p = map_memory(LOG_PAGES * PAGE);
+	unsigned int round;
+	pthread_t thread;
+
+	memset(want, 0xff, sizeof(want));
+	MUST(vm_slot(vm, 5, KVM_MEM_LOG_DIRTY_PAGES, TEST_GPA, LOG_PAGES * PAGE, p));
+	/* The first time to map them. */
+	for (round = 0; round < 3; round++) {
+		watched = vm;
+		guest.v[1] = guest.v[3] = 0;
+		vcpu_call(vm, 0, log_all_guest);
+		CHECK(pthread_create(&thread, NULL, watch_thread, NULL) == 0);
+		while (!guest.v[1])
+			usleep(1000);
+		MUST(get_log(vm, got));
+		same_bitmap(got, want);
+		MUST(get_log(vm, got));
+		same_bitmap(got, none);
+		guest.v[3] = 1;
+		pthread_join(thread, NULL);
+	}
+}
+
 const struct row memory_rows[] = {
 	{ "memory: slots accepted and refused", slot_errors },
 	{ "memory: a write to a read-only slot is MMIO", read_only_slot },
@@ -673,5 +711,6 @@ const struct row memory_rows[] = {
 	{ "memory: dirty log cleared by hand", clear_dirty_log },
 	{ "memory: dirty log initially set", initially_set },
 	{ "memory: dirty log of a running guest", dirty_log_race },
+	{ "memory: dirty log of a guest that does not exit", dirty_log_no_exit },
 	{ NULL, NULL },
 };
