@@ -410,6 +410,14 @@ static void logged_memory(void)
 	MUST(vm_slot(vm, 5, KVM_MEM_LOG_DIRTY_PAGES, FRESH, PAGES * 4096ul, fresh));
 }
 
+static void touch_all(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < PAGES; i++)
+		do_touch(i);
+}
+
 static uint64_t bitmap[PAGES / 64 + 1];
 
 static void read_log(void)
@@ -601,7 +609,8 @@ static const struct work table[] = {
 	{ "memory fault, fresh 4 KiB page", .guest = do_touch, .prepare = small_memory },
 	{ "memory fault, page is there", .guest = do_touch, .prepare = present_memory },
 	{ "memory fault, fresh 2 MiB page", .guest = do_touch_2m, .prepare = huge_memory },
-	{ "dirty-log fault", .guest = do_touch, .prepare = logged_memory, .between = read_log },
+	{ "dirty-log fault", .guest = do_touch, .prepare = logged_memory, .begin = touch_all,
+	  .between = read_log },
 	{ "irqfd, from exit to EOI", .guest = do_wait_irq, .prepare = irqfd, .begin = with_ioapic },
 	{ "KVM_RUN, immediate exit", .host = host_run, .prepare = at_once },
 	{ "KVM_GET_REGS", .host = host_get_regs },

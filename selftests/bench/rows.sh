@@ -2,3 +2,4 @@
 # shellcheck shell=bash
 # No kind of work has become more expensive than Documentation/performance.md says.
 row svm bench-svm selftests/bench/run --check svm
+row vmx bench-vmx selftests/bench/run --check vmx

@@ -101,17 +101,25 @@ static unsigned long beside(pid_t pid, unsigned long guest_kib)
 	return sum;
 }
 
+/* The least of three boots: a page more or less depends on which thread got further. */
 static void memory(const char *name, unsigned long guest_kib, char **argv)
 {
+	unsigned long least = ~0ul, kib;
 	FILE *out;
-	pid_t child = start(argv, &out);
+	pid_t child;
+	int i;
 
-	if (!first_line(out))
-		die("%s: the guest did not reach user space", name);
-	printf("%s\t%lu\n", name, beside(child, guest_kib));
-	kill(child, SIGTERM);
-	drain(out);
-	waitpid(child, NULL, 0);
+	for (i = 0; i < 3; i++) {
+		child = start(argv, &out);
+		if (!first_line(out))
+			die("%s: the guest did not reach user space", name);
+		kib = beside(child, guest_kib);
+		least = kib < least ? kib : least;
+		kill(child, SIGTERM);
+		drain(out);
+		waitpid(child, NULL, 0);
+	}
+	printf("%s\t%lu\n", name, least);
 }
 
 static void cost(const char *name, char **argv)
