@@ -48,8 +48,7 @@
 /*
  * The return buffer holds what the guest's CALLs left there, for our RETs to be speculated
  * to: fill it. What needs it is as for the kernel's FILL_RETURN_BUFFER; unrolled it takes
- * half as many instructions and has no branch that could be mispredicted. Nor is one needed
- * before: where it is called for, it is always executed.
+ * half as many instructions and has no branch that could be mispredicted.
  */
 	.macro FILL_RSB_ENTRIES nr
 	.rept	\nr
