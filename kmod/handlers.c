@@ -250,6 +250,15 @@ static int handle_io(struct vmm_vcpu *vcpu)
 	return vmm_pio(vcpu, vcpu->exit.io.port, vcpu->exit.io.size, vcpu->exit.io.in);
 }
 
+static int access_device(struct vmm_vcpu *vcpu, u64 gpa)
+{
+	int r;
+
+	vcpu->stats.pf_mmio++;
+	r = vmm_insn_mmio(vcpu, gpa);
+	return r == VMM_NOT_NOW ? vmm_emulate(vcpu, gpa, 0) : r;
+}
+
 static int handle_memory(struct vmm_vcpu *vcpu)
 {
 	u64 gpa = vcpu->exit.memory.gpa;
@@ -275,21 +284,14 @@ static int handle_memory(struct vmm_vcpu *vcpu)
 		vcpu->run->internal.data[2] = gpa;
 		return 0;
 	}
-	vcpu->stats.pf_mmio++;
-	r = vmm_insn_mmio(vcpu, gpa);
-	return r == VMM_NOT_NOW ? vmm_emulate(vcpu, gpa, 0) : r;
+	return access_device(vcpu, gpa);
 }
 
 static int handle_mmio(struct vmm_vcpu *vcpu)
 {
-	u64 gpa = vcpu->exit.memory.gpa;
-	int r;
-
 	if (vcpu->exit.in_delivery)
 		return vmm_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV);
-	vcpu->stats.pf_mmio++;
-	r = vmm_insn_mmio(vcpu, gpa);
-	return r == VMM_NOT_NOW ? vmm_emulate(vcpu, gpa, 0) : r;
+	return access_device(vcpu, vcpu->exit.memory.gpa);
 }
 
 /* ---- events ---------------------------------------------------------------------------- */
@@ -457,12 +459,14 @@ static noinline int memory_quickly(struct vmm_vcpu *vcpu)
 {
 	const u64 gpa = vcpu->exit.memory.gpa, gfn = gpa >> PAGE_SHIFT;
 	const u32 access = vcpu->exit.memory.access;
-	struct srcu_struct *srcu = &vcpu->vm->srcu;
+	struct vmm_vm *vm = vcpu->vm;
 	int idx, r = VMM_FAULT_MMIO;
+	struct vmm_slot *slot;
 
-	idx = srcu_read_lock(srcu);
-	if (unlikely(vmm_vcpu_find_slot(vcpu, gfn)))
-		r = vmm_mmu_fault_quickly(vcpu, gfn, access);
+	idx = srcu_read_lock(&vm->srcu);
+	slot = vmm_vcpu_find_slot(vcpu, gfn);
+	if (unlikely(slot))
+		r = vmm_mmu_fault_quickly(vm, slot, gfn, access);
 	if (r == VMM_FAULT_RETRY) {
 		vcpu->stats.pf_fixed++;
 		r = 1;
@@ -475,7 +479,7 @@ static noinline int memory_quickly(struct vmm_vcpu *vcpu)
 	} else {
 		r = VMM_NOT_NOW;
 	}
-	srcu_read_unlock(srcu, idx);
+	srcu_read_unlock(&vm->srcu, idx);
 	vcpu->stats.pf_taken += r != VMM_NOT_NOW;
 	return r;
 }

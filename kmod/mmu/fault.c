@@ -213,23 +213,24 @@ int vmm_mmu_fault(struct vmm_vcpu *vcpu, u64 gpa, u32 access)
 
 /**
  * vmm_mmu_fault_quickly() - vmm_mmu_fault() with interrupts off, where there is memory
- * @vcpu: own thread; vm->srcu held for reading
- * @gfn: guest frame, in a slot
+ * @vm: the VM; its SRCU held for reading
+ * @slot: where the frame lies
+ * @gfn: guest frame
  * @access: VMM_ACCESS_*
  *
  * Return: VMM_FAULT_RETRY as vmm_mmu_fault(), which -EAGAIN leaves it to.
  */
-int vmm_mmu_fault_quickly(struct vmm_vcpu *vcpu, u64 gfn, u32 access)
+int vmm_mmu_fault_quickly(struct vmm_vm *vm, struct vmm_slot *slot, u64 gfn, u32 access)
 {
 	const struct fault f = {
-		.slot = vmm_vcpu_find_slot(vcpu, gfn),
+		.slot = slot,
 		.gfn = gfn,
 		.write = access & VMM_ACCESS_WRITE,
 		.exec = access & VMM_ACCESS_EXEC,
 	};
 
-	if (!(access & VMM_ACCESS_PRESENT) || (f.write && (f.slot->flags & KVM_MEM_READONLY)) ||
-	    !fault_fast(vcpu->vm, &f, true))
+	if (!(access & VMM_ACCESS_PRESENT) || (f.write && (slot->flags & KVM_MEM_READONLY)) ||
+	    !fault_fast(vm, &f, true))
 		return -EAGAIN;
 	return VMM_FAULT_RETRY;
 }

@@ -156,7 +156,7 @@ void vmm_mmu_vcpu_destroy(struct vmm_vcpu *vcpu);
 #define VMM_FAULT_RETRY	0
 #define VMM_FAULT_MMIO	1
 int vmm_mmu_fault(struct vmm_vcpu *vcpu, u64 gpa, u32 access);
-int vmm_mmu_fault_quickly(struct vmm_vcpu *vcpu, u64 gfn, u32 access);
+int vmm_mmu_fault_quickly(struct vmm_vm *vm, struct vmm_slot *slot, u64 gfn, u32 access);
 void vmm_mmu_prefetch(struct vmm_vcpu *vcpu, u64 gpa, u32 access);
 
 u64 vmm_mmu_max_gfn(void);	/* highest guest frame that can be mapped */

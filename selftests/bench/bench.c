@@ -11,7 +11,9 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "../abi/lib.h"
@@ -387,7 +389,6 @@ static void *aligned_memory(size_t size)
 static void small_memory(void)
 {
 	fresh = aligned_memory(PAGES * 4096ul);
-	madvise(fresh, PAGES * 4096ul, MADV_NOHUGEPAGE);
 	MUST(vm_slot(vm, 5, 0, FRESH, PAGES * 4096ul, fresh));
 }
 
@@ -400,6 +401,7 @@ static void present_memory(void)
 static void huge_memory(void)
 {
 	fresh = aligned_memory(PAGES * HUGE);
+	MUST(prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0));
 	madvise(fresh, PAGES * HUGE, MADV_HUGEPAGE);
 	MUST(vm_slot(vm, 6, 0, FRESH_2M, PAGES * HUGE, fresh));
 }
@@ -562,8 +564,11 @@ static void *run_partner(void *unused)
 
 static void second_vcpu(void)
 {
+	const struct sched_param none = { };
 	pthread_t t;
 
+	/* Whoever is woken waits until the other halts, else it depends on what ran long before. */
+	MUST(sched_setscheduler(0, SCHED_BATCH, &none));
 	vm_add_vcpu(vm);
 	vcpu_call(vm, 1, partner);
 	CHECK(!pthread_create(&t, NULL, run_partner, NULL));
@@ -709,6 +714,8 @@ static void measure(void)
 {
 	/* What user space may add of its own where the LAPIC is the module's. */
 	((struct kvm_cpuid_entry2 *)cpuid_leaf(1, 0))->ecx |= 1 << 24;
+	/* Address randomization would decide whether memory is huge, half a million instructions. */
+	MUST(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
 	vm = vm_new(WITH_PIT);
 	if (now->prepare)
 		now->prepare();
