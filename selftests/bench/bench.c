@@ -39,6 +39,7 @@ struct work {
 	void (*prepare)(void);			/* user space, once */
 	void (*begin)(void);			/* guest, once */
 	void (*between)(void);			/* user space, before each round */
+	long cpus;				/* of the host, else one */
 };
 
 static struct vm *vm;
@@ -46,7 +47,7 @@ static const struct work *now;
 static int irqfd_fd, doorbell;
 static uint8_t *fresh;
 static volatile uint64_t figures[ROUNDS];
-static volatile bool two;
+static volatile bool two, running;
 static bool forever;
 
 /* ---- guest: one piece of work each --------------------------------------------------- */
@@ -515,7 +516,16 @@ static void host_first_exit(void)
 
 /* ---- two vCPUs -------------------------------------------------------------------------- */
 
-/* Each wakes the other and halts: one piece of work is there and back, two wake-ups. */
+/* On a host of several CPUs that counts instructions, PAUSE lets the other CPU go on at once. */
+static void await_irq(void)
+{
+	if (running)
+		asm volatile("sti; nop; pause; cli" : : : "memory");
+	else
+		asm volatile("sti; hlt; cli" : : : "memory");
+}
+
+/* Each interrupts the other and waits: one piece of work is there and back, two IPIs. */
 static void do_ping(unsigned int i)
 {
 	uint64_t before = guest.count[VECTOR];
@@ -524,7 +534,7 @@ static void do_ping(unsigned int i)
 	lapic_write(0x310, 1 << 24);
 	lapic_write(0x300, 0x4000 | (VECTOR + 1));
 	while (guest.count[VECTOR] == before)
-		asm volatile("sti; hlt; cli" : : : "memory");
+		await_irq();
 }
 
 static void pong(struct frame *f)
@@ -543,7 +553,7 @@ static void partner(void)
 	lapic_write(0xf0, 0x1ff);
 	two = true;
 	for (;;)
-		asm volatile("sti; hlt; cli" : : : "memory");
+		await_irq();
 }
 
 static void with_partner(void)
@@ -562,16 +572,36 @@ static void *run_partner(void *unused)
 	return NULL;
 }
 
-static void second_vcpu(void)
+static pthread_t start_partner(void)
 {
-	const struct sched_param none = { };
 	pthread_t t;
 
-	/* Whoever is woken waits until the other halts, else it depends on what ran long before. */
-	MUST(sched_setscheduler(0, SCHED_BATCH, &none));
 	vm_add_vcpu(vm);
 	vcpu_call(vm, 1, partner);
 	CHECK(!pthread_create(&t, NULL, run_partner, NULL));
+	return t;
+}
+
+static void halting_partner(void)
+{
+	const struct sched_param none = { };
+
+	/* Whoever is woken waits until the other halts, else it depends on what ran long before. */
+	MUST(sched_setscheduler(0, SCHED_BATCH, &none));
+	start_partner();
+}
+
+static void running_partner(void)
+{
+	cpu_set_t cpu;
+
+	running = true;
+	CPU_ZERO(&cpu);
+	CPU_SET(1, &cpu);
+	CHECK(!pthread_setaffinity_np(start_partner(), sizeof(cpu), &cpu));
+	CPU_ZERO(&cpu);
+	CPU_SET(0, &cpu);
+	CHECK(!pthread_setaffinity_np(pthread_self(), sizeof(cpu), &cpu));
 }
 
 /* ---- the table ---------------------------------------------------------------------------- */
@@ -599,7 +629,10 @@ static const struct work table[] = {
 	{ "self-IPI and EOI, xAPIC", .guest = do_self_ipi, .begin = with_lapic },
 	{ "self-IPI and EOI, x2APIC", .guest = do_self_ipi_x2apic, .begin = with_x2apic },
 	{ "self-IPI, paravirtual EOI", .guest = do_self_ipi, .begin = with_pv_eoi },
-	{ "IPI to a halted vCPU and back", .guest = do_ping, .prepare = second_vcpu, .begin = with_partner },
+	{ "IPI to a halted vCPU and back", .guest = do_ping, .prepare = halting_partner,
+	  .begin = with_partner },
+	{ "IPI to a running vCPU and back", .guest = do_ping, .prepare = running_partner,
+	  .begin = with_partner, .cpus = 2 },
 	{ "TSC deadline, armed", .guest = do_deadline_arm, .begin = with_deadline },
 	{ "TSC deadline, armed when past", .guest = do_deadline_fire, .begin = with_deadline },
 	{ "HLT, woken at once", .guest = do_halt_wake, .begin = with_deadline },
@@ -750,7 +783,7 @@ int main(int argc, char **argv)
 	amd = b == 0x68747541;		/* "Auth" */
 	for (i = 0; i < ARRAY_SIZE(table); i++) {
 		now = &table[i];
-		if (!strstr(now->name, part))
+		if (!strstr(now->name, part) || now->cpus > sysconf(_SC_NPROCESSORS_ONLN))
 			continue;
 		fflush(stdout);
 		child = fork();
