@@ -135,6 +135,17 @@ static bool module_loaded(const char *name)
 	return access(path, F_OK) == 0;
 }
 
+/* From Linux 6.12 on KVM may hold the CPUs as long as it is loaded. */
+static bool kvm_holds_cpus(void)
+{
+	FILE *f = fopen("/sys/module/kvm/parameters/enable_virt_at_load", "re");
+	int c = f ? fgetc(f) : EOF;
+
+	if (f)
+		fclose(f);
+	return c == 'Y' && (module_loaded("kvm_intel") || module_loaded("kvm_amd"));
+}
+
 static void check_module(struct patient *p)
 {
 	bool kvm = module_loaded("kvm_intel") || module_loaded("kvm_amd") ||
@@ -148,8 +159,12 @@ static void check_module(struct patient *p)
 		note("module vmm is not loaded; KVM is there, and serves as well");
 	else
 		note("neither module vmm nor KVM is there");
-	if (vmm && kvm)
+	if (kvm_holds_cpus()) {
+		note("this kernel's KVM has the processor as long as it is loaded; for vmm to have it:");
+		remedy("rmmod kvm_amd (or kvm_intel), or load kvm with enable_virt_at_load=0");
+	} else if (vmm && kvm) {
 		note("KVM is there beside vmm: only one of them can use the processor at a time");
+	}
 }
 
 static void check_build(struct patient *p)

@@ -112,7 +112,8 @@ rmmod_refused() {
 	rmmod vmm
 }
 
-# Whoever has the CPU first keeps it; when it is gone, the other can have it.
+# Whoever has the CPU first keeps it; when it is gone, the other can have it. KVM has it
+# while a VM lives; from Linux 6.12 on, where not told otherwise, while it is loaded.
 with_kvm() {
 	/lab/load kvm || return 1
 	hold /dev/kvm || { cat /tmp/held; return 1; }
@@ -126,6 +127,12 @@ with_kvm() {
 		[ "$(said | wc -l)" = 1 ] || return 1
 	fi
 	release
+	if [ "$(cat /sys/module/kvm/parameters/enable_virt_at_load 2>/dev/null)" = Y ]; then
+		refuses "another hypervisor" || { echo "with KVM loaded, and no VM"; return 1; }
+		/lab/load none
+		loads
+		return
+	fi
 	loaded || load || return 1
 	works || { echo "not after KVM's VM went, either"; return 1; }
 	hold /dev/vmm || return 1

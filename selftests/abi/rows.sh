@@ -8,9 +8,9 @@ abi_row() {	# LANE KERNEL
 		--add selftests/abi/differences:/differences -- both
 }
 
-lifetime_row() {	# LANE CPUS COUNT [LAB-OPTION...]
-	row "$1" "lifetime-$1" "$lab" --host "$1" --cpus "$2" --load none --timeout 900 \
-		"${@:4}" --add "$B/abi/life" --add selftests/abi/lifetime.sh -- lifetime.sh "$3"
+lifetime_row() {	# LANE CPUS COUNT KERNEL [LAB-OPTION...]
+	row "$1" "lifetime-$1-$4" "$lab" --host "$1" --cpus "$2" --kernel "$4" --load none --timeout 900 \
+		"${@:5}" --add "$B/abi/life" --add selftests/abi/lifetime.sh -- lifetime.sh "$3"
 }
 
 # What lifetime.sh needs to kill stock guests, too.
@@ -27,8 +27,9 @@ for lane in svm vmx; do
 		--add "$B/abi/bringup" -- bringup /dev/vmm
 done
 abi_row svm 6.12
-lifetime_row svm 2 100 "${guests[@]}"
-lifetime_row vmx 1 20
+lifetime_row svm 2 100 6.1 "${guests[@]}"
+lifetime_row svm 2 20 6.12 "${guests[@]}"
+lifetime_row vmx 1 20 6.1
 
 # The debugging kernel takes 10 minutes to build: where somebody did, it is used.
 debug_row() {	# NAME LAB-OPTION...
