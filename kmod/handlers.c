@@ -116,10 +116,11 @@ static int handle_mwait(struct vmm_vcpu *vcpu)
 	return vmm_skip_instruction(vcpu);
 }
 
+/* RIP stays: the first PAUSE after an entry does not exit (APM 15.14.4, SDM 26.1.3). */
 static int handle_pause(struct vmm_vcpu *vcpu)
 {
 	vmm_on_spin(vcpu);
-	return 1;	/* the backend has moved RIP, or the loop exit is not an instruction */
+	return 1;
 }
 
 static int handle_invlpg(struct vmm_vcpu *vcpu)
