@@ -116,9 +116,9 @@ static void anywhere_guest(void)
 	guest.v[0] = lapic_read(APIC_TMCCT);
 	asm volatile("sti; nop; cli");
 	guest.v[1] = guest.count[0x45];
-	lapic_write(APIC_TMICT, 1000000);	/* 1 ms; stopped: never */
+	lapic_write(APIC_TMICT, 20000000);	/* 20 ms; stopped: never */
 	lapic_write(APIC_TMICT, 0);
-	t = g_rdtsc() + 10000000;
+	t = g_rdtsc() + 100000000;
 	asm volatile("sti");
 	while (g_rdtsc() < t)
 		;

@@ -366,9 +366,11 @@ static void target_guest(void)
 
 	lapic_on();
 	guest.v[30 + me] = 1;
-	/* One exit per HLT; v[3] is set before the last IPI. */
+	/* One exit per HLT; v[3] is set before the last IPI, and may be seen before that comes. */
 	while (!guest.v[3])
 		asm volatile("sti; hlt; cli" : : : "memory");
+	while (guest.count[IPI_VECTOR] < 3 * ROUNDS)
+		asm volatile("sti; pause; cli" : : : "memory");
 }
 
 static void all_halted(uint64_t count)
